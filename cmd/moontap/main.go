@@ -1,0 +1,4 @@
+// Moontap is an intercepting HTTP(S) proxy for the terminal, scripted in Lua.
+package main
+
+func main() {}
