@@ -33,12 +33,9 @@ var mayImport = map[string][]string{
 	"proxy":                 {"flowstore/flow", "proxy/hook", "proxy/ca", "proxy/mode", "proxy/http1"},
 	"proxy/addon": {
 		"flowstore/flow", "flowstore/filter", "flowstore", "flowstore/flowfile",
-		"proxy/hook", "proxy/option", "proxy/command",
+		"proxy/hook", "proxy/option", "proxy/command", "proxy/mode", // the option "mode" is checked when it is set
 	},
-	"proxy/replay": {
-		"flowstore/flow", "flowstore", "flowstore/flowfile",
-		"proxy/hook", "proxy/option", "proxy/command",
-	},
+	"proxy/replay":   {"flowstore/flow", "flowstore", "proxy/command"},
 	"luaapi/pattern": {},
 	"luaapi/runtime": {"luaapi/pattern"},
 	"luaapi": {
@@ -67,9 +64,7 @@ var onlyIn = map[string][]string{
 	"github.com/fsnotify":         {"luaapi"},
 	"github.com/rogpeppe":         {"cmd/moontap"},
 	"github.com/aymanbagabas":     {"tui", "luaapi"},
-	"github.com/tidwall":          {"flowstore/contentview"},
 	"github.com/spf13/pflag":      {"cmd/moontap"},
-	"golang.org/x/net/html":       {"flowstore/flow", "flowstore/contentview"},
 	"golang.org/x/text/encoding/": {"flowstore/flow"},
 }
 

@@ -19,6 +19,10 @@ import (
 // few kilobytes can stand for terabytes.
 const MaxDecoded = 256 << 20
 
+// maxCodings is how many content codings a message may have: each costs the time
+// to decode MaxDecoded bytes.
+const maxCodings = 8
+
 // ErrTooLarge is returned when a decoded body exceeds [MaxDecoded].
 var ErrTooLarge = errors.New("decoded body is too large")
 
@@ -26,9 +30,11 @@ var ErrTooLarge = errors.New("decoded body is too large")
 // 8.4). With an unknown or broken coding it fails; the raw body is in Body.
 func (m *Message) Content() ([]byte, error) {
 	b := m.Body
-	cs := m.codings()
+	cs, err := m.codings()
+	if err != nil {
+		return nil, err
+	}
 	for i := len(cs) - 1; i >= 0 && len(b) > 0; i-- {
-		var err error
 		if b, err = Decode(cs[i], b); err != nil {
 			return nil, err
 		}
@@ -37,10 +43,18 @@ func (m *Message) Content() ([]byte, error) {
 }
 
 // SetContent replaces the body by b, encoded with the content codings that the
-// header names, and keeps Content-Length right.
+// header names, and keeps Content-Length right. Nothing stays nothing. With an
+// unknown coding it fails and changes nothing.
 func (m *Message) SetContent(b []byte) error {
-	for _, c := range m.codings() {
-		var err error
+	if len(b) == 0 {
+		m.SetBody(b)
+		return nil
+	}
+	cs, err := m.codings()
+	if err != nil {
+		return err
+	}
+	for _, c := range cs {
 		if b, err = Encode(c, b); err != nil {
 			return err
 		}
@@ -63,10 +77,10 @@ func (m *Message) SetBody(b []byte) {
 }
 
 // codings lists the content codings in the order in which they were applied.
-func (m *Message) codings() []string {
+func (m *Message) codings() ([]string, error) {
 	v, ok := m.Header.Folded("Content-Encoding")
 	if !ok {
-		return nil
+		return nil, nil
 	}
 	var cs []string
 	for c := range strings.SplitSeq(v, ",") {
@@ -74,13 +88,20 @@ func (m *Message) codings() []string {
 			cs = append(cs, c)
 		}
 	}
-	return cs
+	if len(cs) > maxCodings {
+		return nil, fmt.Errorf("%d content codings are too many", len(cs))
+	}
+	return cs, nil
 }
 
 // Decode removes one content coding: gzip, deflate (zlib or raw, as servers
 // send both), br, zstd, or identity. It fails with [ErrTooLarge] beyond
 // [MaxDecoded].
 func Decode(coding string, b []byte) ([]byte, error) {
+	return decode(coding, b, MaxDecoded)
+}
+
+func decode(coding string, b []byte, limit int) ([]byte, error) {
 	var r io.Reader
 	var err error
 	switch coding {
@@ -107,11 +128,11 @@ func Decode(coding string, b []byte) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("decode %s: %w", coding, err)
 	}
-	out, err := io.ReadAll(io.LimitReader(r, MaxDecoded+1))
+	out, err := io.ReadAll(io.LimitReader(r, int64(limit)+1))
 	if err != nil {
 		return nil, fmt.Errorf("decode %s: %w", coding, err)
 	}
-	if len(out) > MaxDecoded {
+	if len(out) > limit {
 		return nil, ErrTooLarge
 	}
 	return out, nil

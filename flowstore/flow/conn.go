@@ -48,33 +48,33 @@ type TLS struct {
 
 // lifetime is the part of a connection that changes while flows refer to it.
 type lifetime struct {
-	end      atomic.Int64 // unix nanoseconds, 0 while open
 	requests atomic.Int64
-	err      atomic.Pointer[string]
+	ending   atomic.Pointer[ending] // nil while open
+}
+
+type ending struct {
+	at  time.Time
+	why string
 }
 
 // Close records the end of the connection and why it ended, "" for orderly.
 // Only the first call counts.
 func (l *lifetime) Close(at time.Time, why string) {
-	if why != "" && l.end.Load() == 0 {
-		l.err.Store(&why)
-	}
-	l.end.CompareAndSwap(0, at.UnixNano())
+	l.ending.CompareAndSwap(nil, &ending{at, why})
 }
 
 // End is when the connection was closed; zero while it is open.
 func (l *lifetime) End() time.Time {
-	n := l.end.Load()
-	if n == 0 {
-		return time.Time{}
+	if e := l.ending.Load(); e != nil {
+		return e.at
 	}
-	return time.Unix(0, n)
+	return time.Time{}
 }
 
 // Err is why the connection broke, "" when it did not.
 func (l *lifetime) Err() string {
-	if p := l.err.Load(); p != nil {
-		return *p
+	if e := l.ending.Load(); e != nil {
+		return e.why
 	}
 	return ""
 }

@@ -115,19 +115,25 @@ const KilledMessage = "Connection killed."
 // Clone returns a snapshot of f that shares what is immutable. Changing the
 // clone's fields, or those of its Request and Response, does not affect f.
 func (f *Flow) Clone() *Flow {
-	c := *f
+	// One allocation for all three: every stage of every flow is cloned.
+	var c struct {
+		flow     Flow
+		request  Request
+		response Response
+	}
+	c.flow = *f
 	if f.Request != nil {
-		r := *f.Request
-		c.Request = &r
+		c.request = *f.Request
+		c.flow.Request = &c.request
 	}
 	if f.Response != nil {
-		r := *f.Response
-		c.Response = &r
+		c.response = *f.Response
+		c.flow.Response = &c.response
 	}
 	if f.Note.Metadata != nil {
-		c.Note.Metadata = maps.Clone(f.Note.Metadata)
+		c.flow.Note.Metadata = maps.Clone(f.Note.Metadata)
 	}
-	return &c
+	return &c.flow
 }
 
 // Copy returns a clone with an ID of its own that is not live, not held and has
@@ -150,16 +156,28 @@ func (f *Flow) KeepBackup() {
 	}
 }
 
-// Revert brings back the exchange kept by KeepBackup and drops the backup. It
-// keeps the ID, the marks and whether the flow is live or held. Without a backup
-// it does nothing.
+// Revert brings back the exchange kept by KeepBackup and drops the backup; after
+// a replay, the connections of the first exchange too. It keeps the ID, the marks
+// and whether the flow is live or held, and what arrived after a backup that was
+// made while the flow was live. Without a backup it does nothing.
 func (f *Flow) Revert() {
-	b := f.Backup
-	if b == nil {
+	if f.Backup == nil {
 		return
 	}
-	c := b.Clone()
-	f.Request, f.Response, f.Error, f.Stream, f.Backup = c.Request, c.Response, c.Error, c.Stream, nil
+	b := f.Backup.Clone()
+	if b.Live && b.Response == nil {
+		b.Response = f.Response
+	}
+	if b.Live && b.Error == nil {
+		b.Error = f.Error
+	}
+	if b.Live && b.Stream == nil {
+		b.Stream = f.Stream
+	}
+	f.Request, f.Response, f.Error, f.Stream, f.Backup = b.Request, b.Response, b.Error, b.Stream, nil
+	if f.Replay != b.Replay { // the connections are those of the replay
+		f.Replay, f.Client, f.Server = b.Replay, b.Client, b.Server
+	}
 }
 
 // Duration is the time from the first byte of the request to the last byte of

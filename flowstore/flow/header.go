@@ -133,3 +133,14 @@ func (h Header) Size() int {
 func equalFold(a, b string) bool {
 	return len(a) == len(b) && strings.EqualFold(a, b)
 }
+
+// spelling returns the name of the first field called name as it is written, or
+// name when there is none.
+func (h Header) spelling(name string) string {
+	for i := range h {
+		if equalFold(h[i].Name, name) {
+			return h[i].Name
+		}
+	}
+	return name
+}

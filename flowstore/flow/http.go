@@ -2,6 +2,7 @@ package flow
 
 import (
 	"net"
+	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -57,13 +58,19 @@ func DefaultPort(scheme string) int {
 // HostPort joins host and port and leaves out the default port of scheme. IPv6
 // addresses get brackets.
 func HostPort(scheme, host string, port int) string {
-	if port != DefaultPort(scheme) && port != 0 {
-		return net.JoinHostPort(host, strconv.Itoa(port))
-	}
+	return string(appendHostPort(nil, scheme, host, port))
+}
+
+func appendHostPort(b []byte, scheme, host string, port int) []byte {
 	if strings.Contains(host, ":") {
-		return "[" + host + "]"
+		b = append(append(append(b, '['), host...), ']')
+	} else {
+		b = append(b, host...)
 	}
-	return host
+	if port == 0 || port == DefaultPort(scheme) {
+		return b
+	}
+	return strconv.AppendInt(append(b, ':'), int64(port), 10)
 }
 
 // Addr returns the host:port to connect to.
@@ -85,38 +92,51 @@ func (r *Request) PrettyHost() string {
 	if hh == "" {
 		return r.Host
 	}
-	if h, _, err := net.SplitHostPort(hh); err == nil {
-		return h
+	if strings.HasPrefix(hh, "[") {
+		if end := strings.IndexByte(hh, ']'); end > 0 {
+			return hh[1:end]
+		}
+		return hh
 	}
-	return strings.Trim(hh, "[]")
+	if i := strings.IndexByte(hh, ':'); i >= 0 && i == strings.LastIndexByte(hh, ':') {
+		return hh[:i]
+	}
+	return hh
 }
 
 // URL is where the request goes. CONNECT has "host:port".
 func (r *Request) URL() string {
-	if r.Method == "CONNECT" {
-		return r.Addr()
-	}
-	return r.urlOf(r.Host)
+	var buf [256]byte
+	return string(r.appendURL(buf[:0], r.Host))
 }
 
 // PrettyURL is URL with the host that the request names itself.
 func (r *Request) PrettyURL() string {
-	if r.Method == "CONNECT" {
-		return r.Addr()
-	}
-	return r.urlOf(r.PrettyHost())
+	var buf [256]byte
+	return string(r.AppendPrettyURL(buf[:0]))
 }
 
-func (r *Request) urlOf(host string) string {
-	p := r.Path
-	if p == "*" {
-		p = ""
+// AppendPrettyURL appends what PrettyURL returns.
+func (r *Request) AppendPrettyURL(b []byte) []byte { return r.appendURL(b, r.PrettyHost()) }
+
+func (r *Request) appendURL(b []byte, host string) []byte {
+	if r.Method == http.MethodConnect {
+		return append(b, r.Addr()...)
 	}
-	return r.Scheme + "://" + HostPort(r.Scheme, host, r.Port) + p
+	b = append(append(b, r.Scheme...), "://"...)
+	b = appendHostPort(b, r.Scheme, host, r.Port)
+	if r.Path != "*" {
+		b = append(b, r.Path...)
+	}
+	return b
 }
 
-// SetHost changes where the request goes, and the Host field with it if it has one.
+// SetHost changes where the request goes, and the Host field with it if it has
+// one. An IPv6 address may be in brackets.
 func (r *Request) SetHost(host string) {
+	if inner, ok := strings.CutPrefix(host, "["); ok {
+		host = strings.TrimSuffix(inner, "]")
+	}
 	r.Host = host
 	r.syncHost()
 }
@@ -151,6 +171,9 @@ func (r *Request) SetURL(u string) bool {
 	if i >= 0 {
 		authority, target = rest[:i], rest[i:]
 	}
+	if strings.Contains(authority, `\`) {
+		return false // some take it for a slash: whose host it is depends on the reader
+	}
 	authority = authority[strings.LastIndexByte(authority, '@')+1:]
 	host, port, ok := SplitAuthority(scheme, authority)
 	if !ok {
@@ -167,36 +190,50 @@ func (r *Request) SetURL(u string) bool {
 }
 
 // SplitAuthority separates "host[:port]", where the host may be a bracketed IPv6
-// address, and fills in the default port of scheme. It reports false when the
-// host is empty or has a byte that no host has, or the port is not a port.
+// address, and fills in the default port of scheme, also for an empty port (RFC
+// 3986, section 3.2.3). It reports false when the host is empty or has a byte
+// that no host has, or the port is not from 1 to 65535.
 func SplitAuthority(scheme, authority string) (host string, port int, ok bool) {
-	host, port = authority, DefaultPort(scheme)
-	tail := authority
+	var tail string
 	if strings.HasPrefix(authority, "[") {
-		end := strings.IndexByte(authority, ']')
-		if end < 0 {
+		if host, tail, ok = strings.Cut(authority[1:], "]"); !ok || !isIPv6(host) {
 			return "", 0, false
 		}
-		host, tail = authority[1:end], authority[end+1:]
-		if net.ParseIP(strings.SplitN(host, "%", 2)[0]) == nil || tail != "" && tail[0] != ':' {
-			return "", 0, false
+	} else {
+		i := strings.IndexByte(authority, ':')
+		if i < 0 {
+			i = len(authority)
 		}
+		host, tail = authority[:i], authority[i:]
 	}
-	if i := strings.LastIndexByte(tail, ':'); i >= 0 {
-		n, err := strconv.ParseUint(tail[i+1:], 10, 16)
-		if err != nil {
-			return "", 0, false
-		}
-		port = int(n)
-		if host == authority {
-			host = tail[:i]
-		}
+	if host == "" || strings.ContainsFunc(host, notInHost) {
+		return "", 0, false
 	}
-	bad := func(c rune) bool { return c <= ' ' || c == 0x7f || strings.ContainsRune(`/\?#@<>"`, c) }
-	if host == "" || host[0] != '[' && !strings.HasPrefix(authority, "[") && strings.Contains(host, ":") || strings.ContainsFunc(host, bad) {
+	port, ok = parsePort(tail, DefaultPort(scheme))
+	if !ok {
 		return "", 0, false
 	}
 	return host, port, true
+}
+
+// isIPv6 allows a zone.
+func isIPv6(s string) bool {
+	addr, _, _ := strings.Cut(s, "%")
+	return strings.Contains(addr, ":") && net.ParseIP(addr) != nil
+}
+
+func notInHost(c rune) bool {
+	return c <= ' ' || c == 0x7f || strings.ContainsRune(`/\?#@<>"[]`, c)
+}
+
+// parsePort reads ":port", ":" or "".
+func parsePort(s string, byDefault int) (port int, ok bool) {
+	digits, colon := strings.CutPrefix(s, ":")
+	if digits == "" {
+		return byDefault, true
+	}
+	n, err := strconv.ParseUint(digits, 10, 16)
+	return int(n), colon && err == nil && n > 0
 }
 
 func escapeTarget(s string) string {

@@ -1,0 +1,4 @@
+package flow
+
+// DecodeUpTo is Decode with another limit, for bombs that tests can afford.
+var DecodeUpTo = decode
