@@ -36,7 +36,7 @@ type Param struct {
 	Name     string
 	Type     Type
 	Optional bool
-	Default  string // text used when an Optional parameter is left out
+	Default  string // text used when an Optional parameter is left out; "" gives nil
 	// Choices lists the values that completion offers. Nil means none.
 	Choices func() []string
 }
@@ -118,8 +118,8 @@ type Registry struct {
 	cmds map[string]*Command
 }
 
-// Add registers commands. It fails on a name that is taken by another owner; the
-// same addon replaces its own.
+// Add registers commands. It fails, and adds none, on a name that is taken by
+// another owner; the same addon replaces its own.
 func (r *Registry) Add(cmds ...Command) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -127,10 +127,13 @@ func (r *Registry) Add(cmds ...Command) error {
 		r.cmds = map[string]*Command{}
 	}
 	for i := range cmds {
-		c := cmds[i]
+		c := &cmds[i]
 		if old := r.cmds[c.Name]; old != nil && (old.Owner != c.Owner || c.Owner == "") {
 			return fmt.Errorf("command %s is already there", c.Name)
 		}
+	}
+	for i := range cmds {
+		c := cmds[i]
 		r.cmds[c.Name] = &c
 	}
 	return nil
@@ -199,6 +202,9 @@ func (r *Registry) Parse(line string) (*Command, Args, error) {
 			for _, w := range rest {
 				list = append(list, w.Text)
 			}
+			if len(list) == 0 && !p.Optional {
+				return nil, nil, fmt.Errorf("%s needs %s: %s", c.Name, p.Name, c.Usage())
+			}
 			args, rest = append(args, list), nil
 			continue
 		case Line:
@@ -211,10 +217,14 @@ func (r *Registry) Parse(line string) (*Command, Args, error) {
 		default:
 		}
 		text := p.Default
-		if len(rest) > 0 {
+		switch {
+		case len(rest) > 0:
 			text, rest = rest[0].Text, rest[1:]
-		} else if !p.Optional {
+		case !p.Optional:
 			return nil, nil, fmt.Errorf("%s needs %s: %s", c.Name, p.Name, c.Usage())
+		case text == "":
+			args = append(args, nil)
+			continue
 		}
 		v, err := r.convert(p, text)
 		if err != nil {

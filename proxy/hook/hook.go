@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -19,7 +20,7 @@ import (
 
 // ErrKill is returned (or wrapped) by a hook to end the flow: the client gets
 // no response and its connection is closed.
-var ErrKill = errors.New(flow.KilledMessage)
+var ErrKill = errors.New(flow.KilledMessage) //nolint:staticcheck // ST1005: the text is mitmproxy's, with its full stop
 
 // A RequestHook sees each request before it is sent, once: with its body where
 // it is held back, at its head (Missing set) where it is live. Setting
@@ -86,8 +87,8 @@ type lists struct {
 	body       []BodyHook
 }
 
-// Add appends h under a unique name and registers every hook it implements. It
-// fails when it implements none, or the name is taken.
+// Add puts h behind what is there, under a unique name, and registers every hook
+// it implements. It fails when it implements none, or the name is taken.
 func (c *Chain) Add(name string, h any) error {
 	switch h.(type) {
 	case RequestHook, ResponseHook, ErrorHook, ClientConnectHook, ClientDisconnectHook:
@@ -96,10 +97,8 @@ func (c *Chain) Add(name string, h any) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, e := range c.all {
-		if e.name == name {
-			return fmt.Errorf("hook %s is already there", name)
-		}
+	if slices.ContainsFunc(c.all, func(e entry) bool { return e.name == name }) {
+		return fmt.Errorf("hook %s is already there", name)
 	}
 	c.all = append(c.all, entry{name, h})
 	c.rebuild()
@@ -111,13 +110,8 @@ func (c *Chain) Add(name string, h any) error {
 func (c *Chain) Remove(name string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for i, e := range c.all {
-		if e.name == name {
-			c.all = append(c.all[:i:i], c.all[i+1:]...)
-			c.rebuild()
-			return
-		}
-	}
+	c.all = slices.DeleteFunc(c.all, func(e entry) bool { return e.name == name })
+	c.rebuild()
 }
 
 func (c *Chain) rebuild() {
@@ -154,9 +148,13 @@ func (c *Chain) state() *lists {
 
 // WantBody reports whether any hook wants the whole body of the message whose
 // head was just read.
-func (c *Chain) WantBody(f *flow.Flow) bool {
+func (c *Chain) WantBody(f *flow.Flow) (want bool) {
 	for _, h := range c.state().body {
-		if h.WantBody(f) {
+		_ = c.run("want body", f, func() error {
+			want = h.WantBody(f)
+			return nil
+		})
+		if want {
 			return true
 		}
 	}

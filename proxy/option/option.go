@@ -54,17 +54,17 @@ type Set struct {
 	byName map[string]*Option
 	values map[string]any
 	subs   []*subscriber
-	nextID int
 }
 
 type subscriber struct {
-	id    int
 	names []string
 	fn    func(changed []string) error
 }
 
-// Add puts options into the set, with their defaults. It fails on a name that is
-// taken by another owner; the same owner replaces its own option.
+// Add puts options into the set, with their defaults. It fails, and adds none, on
+// a name that is taken by another owner and on a default that the option itself
+// does not allow. The same addon replaces its own option, which keeps its value
+// if it still may have it.
 func (s *Set) Add(opts ...Option) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -72,13 +72,20 @@ func (s *Set) Add(opts ...Option) error {
 		s.byName, s.values = map[string]*Option{}, map[string]any{}
 	}
 	for i := range opts {
+		o := &opts[i]
+		if old := s.byName[o.Name]; old != nil && (old.Owner != o.Owner || o.Owner == "") {
+			return fmt.Errorf("option %s is already there", o.Name)
+		}
+		if err := check(o, o.Default); err != nil {
+			return fmt.Errorf("default of %w", err)
+		}
+	}
+	for i := range opts {
 		o := opts[i]
 		if old := s.byName[o.Name]; old != nil {
-			if old.Owner != o.Owner || o.Owner == "" {
-				return fmt.Errorf("option %s is already there", o.Name)
-			}
 			s.opts = slices.DeleteFunc(s.opts, func(x *Option) bool { return x == old })
-		} else {
+		}
+		if s.byName[o.Name] == nil || check(&o, s.values[o.Name]) != nil {
 			s.values[o.Name] = o.Default
 		}
 		s.byName[o.Name] = &o
@@ -156,8 +163,7 @@ func (s *Set) IsDefault(name string) bool {
 func (s *Set) OnChange(fn func(changed []string) error, names ...string) (stop func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.nextID++
-	sub := &subscriber{id: s.nextID, names: names, fn: fn}
+	sub := &subscriber{names: names, fn: fn}
 	s.subs = append(slices.Clip(s.subs), sub)
 	return func() {
 		s.mu.Lock()
@@ -194,7 +200,9 @@ func (s *Set) Set(name string, v any) error {
 		told = append(told, sub)
 		if err := sub.fn([]string{name}); err != nil {
 			s.mu.Lock()
-			s.values[name] = old
+			if equal(s.values[name], v) { // nobody has set it since
+				s.values[name] = old
+			}
 			s.mu.Unlock()
 			for _, t := range told {
 				_ = t.fn([]string{name}) // back to what was accepted before
@@ -207,7 +215,8 @@ func (s *Set) Set(name string, v any) error {
 
 // Parse sets name from text, as --set, the config file and the "set" command
 // give it. No values: true for a Bool, unset for an optional one, empty for
-// Strings, an error for others. A Bool takes true, false and toggle. Strings
+// Strings, an error for others. Empty text is true for a Bool and unset for an
+// OptInt. A Bool takes true, false and toggle. Strings
 // takes any number of values and replaces the list.
 func (s *Set) Parse(name string, values ...string) error {
 	o, ok := s.Lookup(name)
@@ -295,6 +304,9 @@ func parse(o *Option, cur any, values []string) (any, error) {
 		}
 		return nil, fmt.Errorf("option %s is true, false or toggle, not %q", o.Name, text)
 	case Int, OptInt:
+		if text == "" && o.Kind == OptInt {
+			return nil, nil
+		}
 		n, err := strconv.Atoi(text)
 		if err != nil {
 			return nil, fmt.Errorf("option %s is a whole number, not %q", o.Name, text)
