@@ -1,0 +1,195 @@
+package proxy
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"time"
+
+	"moontap/flowstore/flow"
+	"moontap/proxy/http1"
+	"moontap/proxy/mode"
+)
+
+var errLoop = errors.New("the request leads back to this proxy")
+
+// A target is what to connect to.
+type target struct {
+	upstreamKey
+	proxyAuth string // for the upstream proxy, when the mode names no user
+}
+
+func (t *target) addr() string { return net.JoinHostPort(t.host, strconv.Itoa(t.port)) }
+
+// dial connects to t: directly, or through the upstream proxy. The upstream has
+// its info, as far as it got, also with an error; it is then closed.
+func (e *Engine) dial(ctx context.Context, t target) (*upstream, error) {
+	u := &upstream{key: t.upstreamKey, info: &flow.ServerConn{ID: flow.NewID(), Addr: t.addr(), Start: time.Now()}}
+	err := e.dialTo(ctx, u, t)
+	if err != nil {
+		if u.raw != nil {
+			u.raw.Close()
+		}
+		u.info.Close(time.Now(), err.Error())
+	}
+	return u, err
+}
+
+func (e *Engine) dialTo(ctx context.Context, u *upstream, t target) error {
+	dialCtx, cancel := context.WithTimeout(ctx, t.set.Limits.DialTimeout)
+	defer cancel()
+	var err error
+	if m := &e.cfg.Mode; m.Kind == mode.Upstream {
+		u.info.Via = m.Scheme + "://" + m.Addr()
+		err = e.dialVia(dialCtx, u, t)
+	} else {
+		err = e.dialTCP(dialCtx, u, t.addr())
+	}
+	if err == nil && t.scheme == "https" {
+		err = e.startTLS(ctx, u, t)
+	}
+	if err != nil {
+		return err
+	}
+	if u.br == nil {
+		u.br = bufio.NewReaderSize(u.conn, readBuffer)
+	}
+	return nil
+}
+
+func (e *Engine) dialTCP(ctx context.Context, u *upstream, addr string) error {
+	conn, err := e.dialer.DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return dialError(addr, err)
+	}
+	u.raw, u.conn = conn, conn
+	u.info.Peer, u.info.Local = conn.RemoteAddr().String(), conn.LocalAddr().String()
+	u.info.TCPSetup = time.Now()
+	if e.isOurs(conn) {
+		return errLoop
+	}
+	return nil
+}
+
+// isOurs reports whether conn leads to one of our own listeners.
+func (e *Engine) isOurs(conn net.Conn) bool {
+	peer, ok1 := conn.RemoteAddr().(*net.TCPAddr)
+	local, ok2 := conn.LocalAddr().(*net.TCPAddr)
+	if !ok1 || !ok2 {
+		return false
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for l := range e.listeners {
+		a, ok := l.Addr().(*net.TCPAddr)
+		if ok && a.Port == peer.Port && (a.IP.Equal(peer.IP) || a.IP.IsUnspecified() && peer.IP.Equal(local.IP)) {
+			return true
+		}
+	}
+	return false
+}
+
+// dialVia connects to the upstream proxy, and through it with CONNECT unless it
+// is to get requests for http URLs itself.
+func (e *Engine) dialVia(ctx context.Context, u *upstream, t target) error {
+	m := &e.cfg.Mode
+	if err := e.dialTCP(ctx, u, m.Addr()); err != nil {
+		return fmt.Errorf("upstream proxy: %w", err)
+	}
+	if m.Scheme == "https" {
+		hop := &upstream{raw: u.raw, conn: u.conn, info: &flow.ServerConn{}}
+		hopTarget := target{upstreamKey: upstreamKey{host: m.Host, port: m.Port, sni: m.Host, set: t.set}}
+		if err := e.startTLS(ctx, hop, hopTarget); err != nil {
+			return fmt.Errorf("upstream proxy: %w", err)
+		}
+		u.conn = hop.conn
+	}
+	if t.scheme == "http" && !t.tunnel {
+		return nil
+	}
+	stop := context.AfterFunc(ctx, func() { u.raw.Close() })
+	defer stop()
+	if err := e.connectVia(u, t); err != nil {
+		return fmt.Errorf("upstream proxy %s: %w", m.Addr(), err)
+	}
+	return nil
+}
+
+// connectVia makes a tunnel through the proxy that u leads to.
+func (e *Engine) connectVia(u *upstream, t target) error {
+	b := http1.AppendRequestLine(nil, "CONNECT", t.addr(), "HTTP/1.1")
+	b = http1.AppendField(b, "Host", t.addr())
+	if auth := e.proxyAuth(t.proxyAuth); auth != "" {
+		b = http1.AppendField(b, "Proxy-Authorization", auth)
+	}
+	if _, err := u.conn.Write(append(b, "\r\n"...)); err != nil {
+		return plainError(err)
+	}
+	br := bufio.NewReaderSize(u.conn, readBuffer)
+	for {
+		raw, err := http1.ReadHead(br, t.set.Limits.MaxHead)
+		if err != nil {
+			return plainError(err)
+		}
+		h, err := http1.ParseResponse(raw)
+		switch {
+		case err != nil:
+			return err
+		case h.Status >= 300:
+			return fmt.Errorf("it answers CONNECT with %d %s", h.Status, h.Reason)
+		case h.Status >= 200:
+			u.conn = &peeked{Conn: u.conn, br: br, src: u.conn}
+			return nil
+		}
+	}
+}
+
+// proxyAuth returns the credentials for the upstream proxy: those of the mode,
+// else those of the client.
+func (e *Engine) proxyAuth(client string) string {
+	u := e.cfg.Mode.User
+	if u == nil {
+		return client
+	}
+	pw, _ := u.Password()
+	return "Basic " + base64.StdEncoding.EncodeToString([]byte(u.Username()+":"+pw))
+}
+
+// peeked is a connection of which br has read something already.
+type peeked struct {
+	net.Conn
+	br     *bufio.Reader // nil when it is used up
+	src    io.Reader     // what br reads from
+	host   string        // of the CONNECT that the connection belongs to
+	offers []string      // protocols that the client offered in its handshake
+	alert  alert         // the last one that came unencrypted
+}
+
+// Read takes what br holds before it reads from the connection.
+func (p *peeked) Read(b []byte) (int, error) {
+	if p.br != nil {
+		if p.br.Buffered() > 0 {
+			return p.br.Read(b)
+		}
+		p.br = nil
+	}
+	n, err := p.src.Read(b)
+	p.alert.find(b[:n])
+	return n, err
+}
+
+// CloseWrite ends our side of the connection.
+func (p *peeked) CloseWrite() error {
+	if cw, ok := p.Conn.(closeWriter); ok {
+		return cw.CloseWrite()
+	}
+	return nil
+}
+
+var _ closeWriter = (*tls.Conn)(nil)

@@ -1,0 +1,194 @@
+package proxy
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"moontap/flowstore/flow"
+	"moontap/proxy/ca"
+	"moontap/proxy/hook"
+	"moontap/proxy/mode"
+)
+
+// A Publisher takes snapshots of flows. Publish clones f before it returns and
+// never blocks on anybody. The engine calls it with Live set until the last time.
+type Publisher interface {
+	Publish(f *flow.Flow)
+}
+
+// Config is what an Engine is made of. Hooks, Publisher and CA are required.
+type Config struct {
+	Hooks     *hook.Chain
+	Publisher Publisher
+	CA        *ca.Authority
+	Log       *slog.Logger // nil drops what is logged
+	Mode      mode.Spec
+	Settings  Settings
+}
+
+// An Engine proxies. It is safe for use by several goroutines.
+type Engine struct {
+	cfg      Config
+	log      *slog.Logger
+	settings atomic.Pointer[Settings] // with defaults filled in
+	carrier  *carrier
+	tls      *tls.Config // for clients
+	sessions tls.ClientSessionCache
+	dialer   net.Dialer
+
+	ctx     context.Context // ends when everything is cut off
+	cut     context.CancelCauseFunc
+	closing atomic.Bool
+	tick    atomic.Int64 // the time of the last sweep, in unix nanoseconds
+
+	registry
+}
+
+// A registry knows what an engine has to end.
+type registry struct {
+	mu        sync.Mutex
+	listeners map[net.Listener]struct{}
+	clients   map[*client]struct{}
+	closed    bool
+	changed   chan struct{} // has a token when a client or exchange has ended while closing
+	lastWire  atomic.Uint64
+	swept     chan struct{} // closed when the sweeper has ended
+}
+
+// New returns an engine that does not listen yet. End it with Close.
+func New(cfg Config) (*Engine, error) {
+	if cfg.Hooks == nil || cfg.Publisher == nil || cfg.CA == nil {
+		return nil, errors.New("an engine needs hooks, a publisher and a CA")
+	}
+	e := &Engine{cfg: cfg, log: cfg.Log, sessions: tls.NewLRUClientSessionCache(sessionCache)}
+	if e.log == nil {
+		e.log = slog.New(slog.DiscardHandler)
+	}
+	e.registry = registry{
+		listeners: map[net.Listener]struct{}{},
+		clients:   map[*client]struct{}{},
+		changed:   make(chan struct{}, 1),
+		swept:     make(chan struct{}),
+	}
+	e.ctx, e.cut = context.WithCancelCause(context.Background())
+	e.Apply(cfg.Settings)
+	e.tls = e.serverTLS()
+	e.tick.Store(time.Now().UnixNano())
+	e.carrier = newCarrier()
+	go e.sweepAll()
+	return e, nil
+}
+
+// Apply changes the settings for exchanges and connections that begin from now
+// on.
+func (e *Engine) Apply(s Settings) {
+	s = s.withDefaults()
+	e.settings.Store(&s)
+}
+
+// Serve accepts connections from l until l fails or the engine is closed, and
+// closes l. After Close it returns nil. Several listeners may be served at once.
+func (e *Engine) Serve(l net.Listener) error {
+	defer l.Close()
+	e.mu.Lock()
+	closed := e.closed
+	if !closed {
+		e.listeners[l] = struct{}{}
+	}
+	e.mu.Unlock()
+	if closed {
+		return nil
+	}
+	defer func() {
+		e.mu.Lock()
+		delete(e.listeners, l)
+		e.mu.Unlock()
+	}()
+	return e.acceptAll(l)
+}
+
+// acceptRetry is how long to wait when accepting fails for want of resources.
+const acceptRetry = 50 * time.Millisecond
+
+func (e *Engine) acceptAll(l net.Listener) error {
+	for {
+		conn, err := l.Accept()
+		switch {
+		case err == nil:
+			go e.accept(conn)
+		case e.closing.Load():
+			return nil
+		case isTemporary(err):
+			e.log.Warn("cannot accept connections", "reason", err)
+			select {
+			case <-time.After(acceptRetry):
+			case <-e.ctx.Done():
+				return nil
+			}
+		default:
+			return fmt.Errorf("accept: %w", err)
+		}
+	}
+}
+
+// Kill ends the flow in progress that has this id: its client gets no response
+// and its connection is closed. It reports false when there is no such flow.
+func (e *Engine) Kill(id flow.ID) bool {
+	for _, x := range e.exchanges() {
+		if x.f.ID == id {
+			x.abort(hook.ErrKill)
+			return true
+		}
+	}
+	return false
+}
+
+// exchanges lists those in progress.
+func (e *Engine) exchanges() []*exchange {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var xs []*exchange
+	for c := range e.clients {
+		if x := c.current.Load(); x != nil {
+			xs = append(xs, x)
+		}
+	}
+	return xs
+}
+
+// Do sends f, which has no client, through the same hooks and publishing as any
+// other flow, and returns when it is finished: nil when there is a response,
+// else what f.Error says. It owns f until then. Set f.Replay before.
+func (e *Engine) Do(ctx context.Context, f *flow.Flow) error {
+	c := &client{e: e}
+	if !e.register(c) {
+		return errShutdown
+	}
+	defer e.forget(c)
+	defer c.pool.close()
+	x := &exchange{e: e, c: c, set: e.settings.Load(), begun: time.Now(), f: f}
+	f.Live, f.Client, f.Server, f.Response, f.Error = true, nil, nil, nil, nil
+	f.Request.Start, f.Request.End = x.begun, x.begun
+	x.start()
+	defer context.AfterFunc(ctx, func() { x.abort(context.Cause(ctx)) })()
+	x.publish()
+	if f.Request.Missing {
+		x.fail(errors.New("the request's body was not recorded"))
+	} else {
+		x.requestHooks()
+	}
+	x.roundTrip()
+	x.respond()
+	x.finish()
+	if f.Error != nil {
+		return errors.New(f.Error.Msg)
+	}
+	return nil
+}

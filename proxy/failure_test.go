@@ -1,0 +1,516 @@
+package proxy_test
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"moontap/flowstore/flow"
+	"moontap/proxy"
+	"moontap/proxy/hook"
+)
+
+func TestServerFailures(t *testing.T) {
+	const get = "GET http://$S/ HTTP/1.1\r\nHost: h\r\n\r\n"
+	for _, tc := range []struct{ name, answer, want string }{
+		{"says nothing", "", "server closed the connection without a response"},
+		{"stops in the head", "HTTP/1.1 200 OK\r\nA: ", "read response head"},
+		{"is not HTTP", "SSH-2.0-x\r\n\r\n", "malformed response: malformed status line"},
+		{"folds lines", "HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n", "folded header line"},
+		{"has white space before the colon", "HTTP/1.1 200 OK\r\nA : b\r\n\r\n", "invalid header name"},
+		{"has both lengths", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", "both Transfer-Encoding and Content-Length"},
+		{"has two lengths", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", "contradictory Content-Length"},
+		{"has a bare LF", "HTTP/1.1 200 OK\nA: b\r\n\r\n", "bare LF"},
+		{"has a bad length", "HTTP/1.1 200 OK\r\nContent-Length: +1\r\n\r\n", "invalid Content-Length"},
+		{"has a bad chunk", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", "invalid chunk size"},
+		{"promises for ever", strings.Repeat("HTTP/1.1 103 Hint\r\n\r\n", 100), "informational responses"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s, tp := newServer(t), newTap(t, proxy.Config{})
+			c := tp.dial()
+			c.send(strings.ReplaceAll(get, "$S", s.addr))
+			o := s.accept()
+			o.head()
+			o.send(tc.answer)
+			o.Close()
+			head := c.head()
+			for strings.HasPrefix(head, "HTTP/1.1 103") {
+				head = c.head()
+			}
+			if !strings.HasPrefix(head, "HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/plain") {
+				t.Errorf("head = %q", head)
+			}
+			f := tp.final(0)
+			if f.Error == nil || !strings.Contains(f.Error.Msg, tc.want) {
+				t.Fatalf("error = %+v; want %q", f.Error, tc.want)
+			}
+			c.expect("502 Bad Gateway\n\nmoontap: " + f.Error.Msg + "\n")
+		})
+	}
+}
+
+func TestTruncatedBody(t *testing.T) {
+	for _, live := range []bool{false, true} {
+		t.Run(fmt.Sprintf("live %v", live), func(t *testing.T) {
+			s, tp := newServer(t), newTap(t, proxy.Config{Hooks: chain(t, &hooks{want: !live})})
+			c := tp.dial()
+			c.send("GET http://" + s.addr + "/ HTTP/1.1\r\nHost: h\r\n\r\n")
+			o := s.accept()
+			o.head()
+			o.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n12345")
+			if live {
+				c.expect("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n12345")
+			}
+			o.Close()
+			switch rest := c.head; {
+			case live:
+				if got := c.rest(); got != "" {
+					t.Errorf("then %q", got)
+				}
+			default:
+				if got := rest(); !strings.HasPrefix(got, "HTTP/1.1 502 ") {
+					t.Errorf("got %q", got)
+				}
+			}
+			f := tp.final(0)
+			if f.Error == nil || !strings.Contains(f.Error.Msg, "in the middle of the response body") {
+				t.Errorf("error = %+v", f.Error)
+			}
+			if !f.Response.Missing || f.Response.BodySize != 5 {
+				t.Errorf("response = %+v", f.Response)
+			}
+		})
+	}
+}
+
+func TestUnreachableServers(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed := l.Addr().String()
+	l.Close()
+	for _, tc := range []struct{ name, addr, want string }{
+		{"refused", closed, "cannot connect to " + closed + ": connection refused"},
+		{"does not resolve", "does-not-exist.invalid", "cannot resolve does-not-exist.invalid: "},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			tp := newTap(t, proxy.Config{})
+			res, err := tp.client().Get("http://" + tc.addr + "/")
+			if err != nil {
+				t.Fatal(err)
+			}
+			b, _ := io.ReadAll(res.Body)
+			res.Body.Close()
+			if res.StatusCode != http.StatusBadGateway || !strings.Contains(string(b), tc.want) {
+				t.Errorf("got %d %q", res.StatusCode, b)
+			}
+			f := tp.final(0)
+			if f.Error == nil || !strings.Contains(f.Error.Msg, tc.want) || f.Response != nil {
+				t.Errorf("error = %+v", f.Error)
+			}
+			if f.Server == nil || !f.Server.TCPSetup.IsZero() || f.Server.Err() == "" {
+				t.Errorf("server = %+v", f.Server)
+			}
+		})
+	}
+}
+
+func TestMalformedRequests(t *testing.T) {
+	const line = "POST http://h.test/ HTTP/1.1\r\n"
+	for _, tc := range []struct{ name, send, want string }{
+		{"both lengths", line + "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", "both Transfer-Encoding and Content-Length"},
+		{"repeated length", line + "Content-Length: 1\r\nContent-Length: 1\r\n\r\n", "repeated Content-Length"},
+		{"bad length", line + "Content-Length: 0x1\r\n\r\n", "invalid Content-Length"},
+		{"unknown coding", line + "Transfer-Encoding: gzip, chunked\r\n\r\n", "unsupported transfer coding"},
+		{"coding in HTTP/1.0", "POST http://h.test/ HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", "HTTP/1.0"},
+		{"folded line", line + "A: b\r\n c\r\n\r\n", "folded header line"},
+		{"space before colon", line + "A : b\r\n\r\n", "invalid header name"},
+		{"bare LF", line + "A: b\nB: c\r\n\r\n", "bare LF"},
+		{"bare CR", line + "A: b\rc\r\n\r\n", "bare CR"},
+		{"two hosts", line + "Host: a\r\nHost: b\r\n\r\n", "2 Host fields"},
+		{"other scheme", "GET ftp://h.test/ HTTP/1.1\r\n\r\n", `unsupported scheme "ftp"`},
+		{"bad host", "GET http:///x HTTP/1.1\r\n\r\n", "invalid host"},
+		{"no proxy request", "GET /x HTTP/1.1\r\nHost: h.test\r\n\r\n", "this is a proxy"},
+		{"bad chunk", line + "Transfer-Encoding: chunked\r\n\r\nzz\r\n", "invalid chunk size"},
+		{"CONNECT without port", "CONNECT / HTTP/1.1\r\n\r\n", "CONNECT needs host:port"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			tp := newTap(t, proxy.Config{})
+			c := tp.dial()
+			c.send(tc.send)
+			c.closeWrite()
+			got := c.rest()
+			if !strings.HasPrefix(got, "HTTP/1.1 400 Bad Request\r\n") || !strings.Contains(got, tc.want) {
+				t.Errorf("got %q", got)
+			}
+			if f := tp.final(0); f.Error == nil || !strings.Contains(f.Error.Msg, tc.want) || f.Request.Method == "" {
+				t.Errorf("error = %+v", f.Error)
+			}
+		})
+	}
+	t.Run("no request line", func(t *testing.T) {
+		tp := newTap(t, proxy.Config{})
+		c := tp.dial()
+		c.send("\x00\x01\x02\r\n\r\n")
+		c.closeWrite()
+		if got := c.rest(); !strings.HasPrefix(got, "HTTP/1.1 400 ") {
+			t.Errorf("got %q", got)
+		}
+		tp.logged("malformed request")
+	})
+	t.Run("too large", func(t *testing.T) {
+		tp := newTap(t, proxy.Config{Settings: proxy.Settings{Limits: proxy.Limits{MaxHead: 1000}}})
+		c := tp.dial()
+		c.send(line + "A: " + strings.Repeat("x", 2000) + "\r\n\r\n")
+		c.closeWrite()
+		if got := c.rest(); !strings.HasPrefix(got, "HTTP/1.1 431 ") {
+			t.Errorf("got %q", got)
+		}
+	})
+}
+
+func TestErrorPageForHEAD(t *testing.T) {
+	tp := newTap(t, proxy.Config{})
+	c := tp.dial()
+	for range 2 { // the connection goes on
+		c.send("HEAD http://127.0.0.1:1/ HTTP/1.1\r\nHost: h\r\n\r\n")
+		if got := c.head(); !strings.HasPrefix(got, "HTTP/1.1 502 ") {
+			t.Fatalf("got %q", got)
+		}
+	}
+}
+
+func TestRefusedCONNECTIsRecorded(t *testing.T) {
+	tp := newTap(t, proxy.Config{Mode: parseMode(t, "reverse:http://127.0.0.1:9")})
+	c := tp.dial()
+	c.send("CONNECT x.test:444 HTTP/1.1\r\n\r\n")
+	c.closeWrite()
+	c.rest()
+	if f := tp.final(0); f.Request.URL() != "x.test:444" || f.Error == nil {
+		t.Errorf("request = %+v", f.Request)
+	}
+}
+
+func TestRequestToItself(t *testing.T) {
+	tp := newTap(t, proxy.Config{})
+	res, err := tp.client().Get("http://" + tp.addr + "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, _ := io.ReadAll(res.Body)
+	res.Body.Close()
+	if res.StatusCode != http.StatusBadGateway || !strings.Contains(string(b), "leads back to this proxy") {
+		t.Errorf("got %d %q", res.StatusCode, b)
+	}
+}
+
+// serverCert makes a certificate that is signed by itself.
+func serverCert(t *testing.T, name string, notBefore, notAfter time.Time) (tls.Certificate, *x509.CertPool) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tmpl := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: notBefore, NotAfter: notAfter,
+		DNSNames: []string{name}, IsCA: true, BasicConstraintsValid: true,
+	}
+	if ip := net.ParseIP(name); ip != nil {
+		tmpl.DNSNames, tmpl.IPAddresses = nil, []net.IP{ip}
+	}
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AddCert(leaf)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pool
+}
+
+func TestServerCertificates(t *testing.T) {
+	now := time.Now()
+	day := 24 * time.Hour
+	for _, tc := range []struct {
+		name           string
+		host           string
+		from, to       time.Time
+		trusted, insec bool
+		want           string
+	}{
+		{name: "valid", host: "127.0.0.1", from: now.Add(-day), to: now.Add(day), trusted: true},
+		{name: "unknown authority", host: "127.0.0.1", from: now.Add(-day), to: now.Add(day), want: "certificate is signed by an unknown authority"},
+		{name: "expired", host: "127.0.0.1", from: now.Add(-3 * day), to: now.Add(-2 * day), trusted: true, want: "certificate has expired on "},
+		{name: "not yet valid", host: "127.0.0.1", from: now.Add(2 * day), to: now.Add(3 * day), trusted: true, want: "certificate is not valid before "},
+		{name: "other host", host: "other.test", from: now.Add(-day), to: now.Add(day), trusted: true, want: "certificate is not for this host"},
+		{name: "insecure", host: "other.test", from: now.Add(-3 * day), to: now.Add(-2 * day), insec: true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			cert, pool := serverCert(t, tc.host, tc.from, tc.to)
+			srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "in") }))
+			srv.TLS = &tls.Config{Certificates: []tls.Certificate{cert}}
+			srv.Config.ErrorLog = discardLog
+			srv.StartTLS()
+			t.Cleanup(srv.Close)
+			set := proxy.Settings{Insecure: tc.insec}
+			if set.TrustedCA = x509.NewCertPool(); tc.trusted {
+				set.TrustedCA = pool
+			}
+			tp := newTap(t, proxy.Config{Settings: set})
+			res, err := tp.client().Get(srv.URL)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b, _ := io.ReadAll(res.Body)
+			res.Body.Close()
+			f := tp.final(0)
+			if tc.want == "" {
+				if string(b) != "in" || f.Error != nil || len(f.Server.TLS.Certs) != 1 {
+					t.Errorf("got %d %q, error %+v", res.StatusCode, b, f.Error)
+				}
+				return
+			}
+			if res.StatusCode != http.StatusBadGateway || !strings.Contains(string(b), tc.want) || f.Error == nil || !strings.Contains(f.Error.Msg, tc.want) {
+				t.Errorf("got %d %q, error %+v", res.StatusCode, b, f.Error)
+			}
+		})
+	}
+}
+
+func TestClientThatDoesNotTrustUs(t *testing.T) {
+	tp := newTap(t, proxy.Config{})
+	c := tp.dial()
+	c.send("CONNECT example.test:443 HTTP/1.1\r\nHost: example.test:443\r\n\r\n")
+	c.expect("HTTP/1.1 200 Connection established\r\n\r\n")
+	tc := tls.Client(c.Conn, &tls.Config{ServerName: "example.test", RootCAs: x509.NewCertPool()})
+	if err := tc.Handshake(); err == nil {
+		t.Fatal("handshake succeeded")
+	}
+	tp.logged("the client does not trust the proxy's certificate")
+	tp.logged(c.LocalAddr().String())
+}
+
+func TestClientLeaves(t *testing.T) {
+	t.Run("while the server is silent", func(t *testing.T) {
+		s, tp := newServer(t), newTap(t, proxy.Config{})
+		c := tp.dial()
+		c.send("GET http://" + s.addr + "/ HTTP/1.1\r\nHost: h\r\n\r\n")
+		o := s.accept()
+		o.head()
+		c.Close()
+		if rest := o.rest(); rest != "" {
+			t.Errorf("then %q", rest)
+		}
+		if f := tp.final(0); f.Error == nil || f.Error.Msg != "client disconnected" {
+			t.Errorf("error = %+v", f.Error)
+		}
+	})
+	t.Run("while a hook holds the request", func(t *testing.T) {
+		held := make(chan struct{})
+		h := &hooks{request: func(ctx context.Context, _ *flow.Flow) error {
+			close(held)
+			<-ctx.Done()
+			return nil
+		}}
+		tp := newTap(t, proxy.Config{Hooks: chain(t, h)})
+		c := tp.dial()
+		c.send("GET http://127.0.0.1:9/ HTTP/1.1\r\nHost: h\r\n\r\n")
+		<-held
+		c.Close()
+		if f := tp.final(0); f.Error == nil || f.Error.Msg != "client disconnected" {
+			t.Errorf("error = %+v", f.Error)
+		}
+	})
+	t.Run("in the middle of an upload", func(t *testing.T) {
+		s, tp := newServer(t), newTap(t, proxy.Config{})
+		c := tp.dial()
+		c.send("POST http://" + s.addr + "/ HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\nabc")
+		o := s.accept()
+		o.head()
+		o.expect("abc")
+		c.Close()
+		o.rest()
+		f := tp.final(0)
+		if f.Error == nil || f.Error.Msg != "client disconnected" || !f.Request.Missing || f.Request.BodySize != 3 {
+			t.Errorf("error = %+v, request = %+v", f.Error, f.Request)
+		}
+	})
+	t.Run("in the middle of a download", func(t *testing.T) {
+		s, tp := newServer(t), newTap(t, proxy.Config{})
+		c := tp.dial()
+		c.send("GET http://" + s.addr + "/ HTTP/1.1\r\nHost: h\r\n\r\n")
+		o := s.accept()
+		o.head()
+		o.send("HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n")
+		c.head()
+		c.Close()
+		buf := make([]byte, 1<<16)
+		for {
+			if _, err := o.Write(buf); err != nil {
+				break
+			}
+		}
+		if f := tp.final(0); f.Error == nil || f.Error.Msg != "client disconnected" || !f.Response.Missing {
+			t.Errorf("error = %+v", f.Error)
+		}
+	})
+}
+
+func TestKill(t *testing.T) {
+	t.Run("waiting for the server", func(t *testing.T) {
+		s, tp := newServer(t), newTap(t, proxy.Config{})
+		c := tp.dial()
+		c.send("GET http://" + s.addr + "/ HTTP/1.1\r\nHost: h\r\n\r\n")
+		o := s.accept()
+		o.head()
+		id := tp.wait("live", func(f *flow.Flow) bool { return f.Live }).ID
+		if tp.Kill(flow.NewID()) || !tp.Kill(id) {
+			t.Error("Kill reports the wrong thing")
+		}
+		if rest := c.rest(); rest != "" {
+			t.Errorf("client got %q", rest)
+		}
+		o.rest()
+		if f := tp.final(0); f.Error == nil || f.Error.Msg != flow.KilledMessage {
+			t.Errorf("error = %+v", f.Error)
+		}
+		if tp.Kill(id) {
+			t.Error("killed twice")
+		}
+	})
+	for _, stage := range []string{"request", "response"} {
+		t.Run("by a "+stage+" hook", func(t *testing.T) {
+			kill := func(context.Context, *flow.Flow) error { return fmt.Errorf("because: %w", hook.ErrKill) }
+			failed := make(chan string, 1)
+			h := &hooks{onError: func(_ context.Context, f *flow.Flow) error {
+				failed <- f.Error.Msg
+				return nil
+			}}
+			if h.request = kill; stage == "response" {
+				h.request, h.response = nil, kill
+			}
+			srv := httptest.NewServer(http.NotFoundHandler())
+			t.Cleanup(srv.Close)
+			tp := newTap(t, proxy.Config{Hooks: chain(t, h)})
+			c := tp.dial()
+			c.send("GET " + srv.URL + "/ HTTP/1.1\r\nHost: h\r\n\r\n")
+			if rest := c.rest(); rest != "" {
+				t.Errorf("client got %q", rest)
+			}
+			if msg := <-failed; msg != flow.KilledMessage {
+				t.Errorf("error hook saw %q", msg)
+			}
+			if f := tp.final(0); f.Error.Msg != flow.KilledMessage || (f.Response != nil) != (stage == "response") {
+				t.Errorf("flow = %+v", f)
+			}
+		})
+	}
+}
+
+func TestHooksThatFail(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		hook func(context.Context, *flow.Flow) error
+	}{
+		{"error", func(context.Context, *flow.Flow) error { return errors.New("oops") }},
+		{"panic", func(context.Context, *flow.Flow) error { panic("oops") }},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			srv := httptest.NewServer(http.NotFoundHandler())
+			t.Cleanup(srv.Close)
+			tp := newTap(t, proxy.Config{Hooks: chain(t, &hooks{request: tc.hook, response: tc.hook, onError: tc.hook})})
+			res, err := tp.client().Get(srv.URL)
+			if err != nil {
+				t.Fatal(err)
+			}
+			res.Body.Close()
+			if f := tp.final(0); res.StatusCode != http.StatusNotFound || f.Error != nil {
+				t.Errorf("status %d, error %+v", res.StatusCode, f.Error)
+			}
+		})
+	}
+}
+
+func TestHooksThatTakeTheMessageAway(t *testing.T) {
+	srv := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(srv.Close)
+	for _, h := range []hooks{
+		{request: func(_ context.Context, f *flow.Flow) error { f.Request = nil; return nil }},
+		{response: func(_ context.Context, f *flow.Flow) error { f.Response = nil; return nil }},
+	} {
+		tp := newTap(t, proxy.Config{Hooks: chain(t, &h)})
+		res, err := tp.client().Get(srv.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		if f := tp.final(0); res.StatusCode != http.StatusBadGateway || f.Error == nil || f.Request == nil {
+			t.Errorf("status %d, flow %+v", res.StatusCode, f)
+		}
+	}
+}
+
+func TestHookAnswers(t *testing.T) {
+	h := &hooks{
+		request: func(_ context.Context, f *flow.Flow) error {
+			f.Response = &flow.Response{Status: 418, Reason: "Teapot", Message: flow.Message{Body: []byte("short")}}
+			return nil
+		},
+		response: func(_ context.Context, f *flow.Flow) error {
+			f.Response.Header.Add("X-Seen", "yes")
+			return nil
+		},
+	}
+	tp := newTap(t, proxy.Config{Hooks: chain(t, h)})
+	c := tp.dial()
+	c.send("POST http://nowhere.invalid/ HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\n\r\nabc")
+	c.expect("HTTP/1.1 418 Teapot\r\nX-Seen: yes\r\nContent-Length: 5\r\n\r\nshort")
+	c.send("defGET http://nowhere.invalid/2 HTTP/1.1\r\nHost: h\r\n\r\n")
+	c.expect("HTTP/1.1 418 Teapot\r\nX-Seen: yes\r\nContent-Length: 5\r\n\r\nshort")
+	if f := tp.final(0); f.Error != nil || f.Server != nil || f.Response.End.IsZero() {
+		t.Errorf("flow = %+v", f)
+	}
+}
+
+func TestHookMakesAnInvalidMessage(t *testing.T) {
+	srv := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(srv.Close)
+	split := func(h *flow.Header) { h.Add("X", "a\r\nInjected: yes") }
+	for _, tc := range []struct {
+		name string
+		h    hooks
+	}{
+		{"request", hooks{request: func(_ context.Context, f *flow.Flow) error { split(&f.Request.Header); return nil }}},
+		{"response", hooks{response: func(_ context.Context, f *flow.Flow) error { split(&f.Response.Header); return nil }}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			tp := newTap(t, proxy.Config{Hooks: chain(t, &tc.h)})
+			res, err := tp.client().Get(srv.URL)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b, _ := io.ReadAll(res.Body)
+			res.Body.Close()
+			if res.StatusCode != http.StatusBadGateway || !strings.Contains(string(b), "invalid value of header X") {
+				t.Errorf("got %d %q", res.StatusCode, b)
+			}
+		})
+	}
+}

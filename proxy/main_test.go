@@ -1,0 +1,40 @@
+package proxy_test
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"testing"
+	"time"
+)
+
+// runTests makes the directory of the shared CA and looks for goroutines that
+// are left over.
+func runTests(m *testing.M) {
+	dir, err := os.MkdirTemp("", "moontap-proxy")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	caDir = dir
+	before := runtime.NumGoroutine()
+	status := m.Run()
+	os.RemoveAll(dir)
+	if status == 0 && !settles(before) {
+		buf := make([]byte, 1<<20)
+		fmt.Fprintf(os.Stderr, "goroutines leaked:\n%s\n", buf[:runtime.Stack(buf, true)])
+		status = 1
+	}
+	os.Exit(status)
+}
+
+// settles waits until there are at most n goroutines.
+func settles(n int) bool {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
+		if runtime.NumGoroutine() <= n {
+			return true
+		}
+		runtime.Gosched()
+	}
+	return false
+}

@@ -1,0 +1,298 @@
+package proxy
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"moontap/flowstore/flow"
+	"moontap/proxy/http1"
+)
+
+// maxInformational is how many 1xx responses a server may send before the real one.
+const maxInformational = 64
+
+// A staleError means that nothing came back, as when the server had closed the
+// connection before it got the request.
+type staleError struct{ error }
+
+func (e staleError) Unwrap() error { return e.error }
+
+var errNoResponse = errors.New("server closed the connection without a response")
+
+// roundTrip sends the request and reads the head of the response, unless the
+// flow has failed or a hook has answered.
+func (x *exchange) roundTrip() {
+	if x.f.Error != nil || x.f.Response != nil {
+		return
+	}
+	if err := x.send(); err != nil {
+		x.fail(err)
+	}
+}
+
+// send tries a connection that was used before, and a new one if that one turns
+// out to be dead and the request may be repeated.
+func (x *exchange) send() error {
+	for try := 0; ; try++ {
+		up, err := x.connect()
+		if err != nil {
+			return err
+		}
+		if err = x.sendRequest(up); err == nil {
+			err = x.readResponse(up)
+		}
+		if err == nil {
+			return nil
+		}
+		var stale staleError
+		retry := try == 0 && up.used && errors.As(err, &stale) && x.repeatable() && x.ctx.Err() == nil
+		x.drop()
+		if !retry {
+			return fmt.Errorf("%s: %w", up.info.Addr, err)
+		}
+	}
+}
+
+// repeatable reports whether the request can be sent twice without harm (RFC
+// 9110, section 9.2.2).
+func (x *exchange) repeatable() bool {
+	switch x.f.Request.Method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace, http.MethodPut, http.MethodDelete:
+		return x.upload.done == nil
+	}
+	return false
+}
+
+// connect takes a connection to the server from the pool or makes one.
+func (x *exchange) connect() (*upstream, error) {
+	t := x.target()
+	if up := x.c.pool.get(t.upstreamKey, !x.repeatable()); up != nil {
+		return up, x.attach(up)
+	}
+	up, err := x.e.dial(x.ctx, t)
+	x.f.Server = up.info
+	if err != nil {
+		return nil, err
+	}
+	return up, x.attach(up)
+}
+
+// target is where the request goes now, after the hooks.
+func (x *exchange) target() target {
+	r := x.f.Request
+	t := target{upstreamKey: upstreamKey{scheme: r.Scheme, host: r.Host, port: r.Port, set: x.set}}
+	if x.w != nil {
+		rt := &x.w.route
+		t.proxyAuth = rt.proxyAuth
+		t.tunnel = x.inTunnel()
+		if rt.host == r.Host {
+			t.sni = rt.sni
+		}
+	}
+	if t.proxyAuth == "" {
+		t.proxyAuth = r.Header.Get("Proxy-Authorization")
+	}
+	return t
+}
+
+// readResponse reads heads until that of the final response.
+func (x *exchange) readResponse(up *upstream) error {
+	for range maxInformational {
+		if _, err := up.br.Peek(1); err != nil {
+			if errors.Is(err, io.EOF) {
+				return staleError{errNoResponse}
+			}
+			return staleError{plainError(err)}
+		}
+		start := time.Now()
+		raw, err := http1.ReadHead(up.br, x.set.Limits.MaxHead)
+		if err != nil {
+			return fmt.Errorf("read response head: %w", plainError(err))
+		}
+		h, err := http1.ParseResponse(raw)
+		if err != nil {
+			return fmt.Errorf("malformed response: %w", err)
+		}
+		if h.Status < 200 && h.Status != http.StatusSwitchingProtocols {
+			x.relayInformational(raw, h.Status)
+			continue
+		}
+		return x.setResponse(&h, start)
+	}
+	return fmt.Errorf("more than %d informational responses", maxInformational)
+}
+
+// relayInformational passes a 1xx response on as it is, to a client that can
+// take it.
+func (x *exchange) relayInformational(raw string, status int) {
+	switch {
+	case x.w == nil || x.in.Version != "HTTP/1.1":
+	case status == http.StatusContinue && (!x.expects() || x.upload.continued):
+	default:
+		x.upload.continued = x.upload.continued || status == http.StatusContinue
+		_ = x.w.write([]byte(raw))
+	}
+}
+
+func (x *exchange) setResponse(h *http1.ResponseHead, start time.Time) error {
+	frame, err := http1.ResponseFraming(x.f.Request.Method, h)
+	if err != nil {
+		return fmt.Errorf("malformed response: %w", err)
+	}
+	x.f.Response = &flow.Response{Status: h.Status, Reason: h.Reason, Message: flow.Message{
+		Version: h.Version, Header: h.Header, Start: start, Missing: frame.Kind != http1.NoBody,
+	}}
+	x.down.frame = frame
+	x.down.body.Reset(x.up.br, frame, x.set.Limits.MaxHead)
+	return nil
+}
+
+// switching reports whether the server agreed to speak something else on this
+// connection.
+func (x *exchange) switching() bool {
+	return x.f.Error == nil && x.up != nil && x.f.Response.Status == http.StatusSwitchingProtocols && x.w != nil
+}
+
+// tunnel passes a 101 response on and then whatever follows, until both sides
+// are through. The client's connection is at its end then.
+func (x *exchange) tunnel() {
+	x.responseHooks()
+	up := x.up
+	if x.f.Error != nil || x.f.Response.Status != http.StatusSwitchingProtocols {
+		x.deliver()
+		return
+	}
+	b, err := x.appendResponseHead(nil, http1.Framing{}, true)
+	if err != nil {
+		x.fail(err)
+		return
+	}
+	x.publish()
+	x.w.in.wait(nil)
+	x.tunneling.Store(true)
+	if x.w.write(b) == nil {
+		x.w.splice(up)
+	}
+	if x.ctx.Err() != nil {
+		x.fail(errClientGone)
+	}
+	x.f.Response.End = time.Now()
+}
+
+// respond takes the response in, runs the response hooks and passes it on to the
+// client. It reports whether the client's connection can go on.
+func (x *exchange) respond() bool {
+	if x.f.Error == nil {
+		if x.up != nil {
+			x.receive()
+		}
+		if x.f.Error == nil {
+			x.responseHooks()
+		}
+	}
+	return x.deliver()
+}
+
+// receive takes the response's body in as far as it is there or held back.
+func (x *exchange) receive() {
+	if x.down.frame.Size > x.set.BodySizeLimit {
+		x.fail(errTooLarge(http.StatusBadGateway, x.set.BodySizeLimit))
+		return
+	}
+	x.down.rec = recorder{known: x.down.body.Size(), limit: x.set.RecordLimit}
+	stream := x.isEventStream() || !x.holdable(x.down.frame)
+	whole, err := false, error(nil)
+	if !stream || x.down.frame.Kind == http1.NoBody {
+		whole, err = x.takeResponse(true)
+	}
+	if err == nil && !whole && !stream && x.e.cfg.Hooks.WantBody(x.f) {
+		x.publish()
+		whole, err = x.takeResponse(false)
+	}
+	if err != nil {
+		x.fail(x.downloadError(err))
+		return
+	}
+	x.down.live = !whole
+}
+
+func (x *exchange) isEventStream() bool {
+	ct := x.f.Response.Header.Get("Content-Type")
+	const stream = "text/event-stream"
+	return len(ct) >= len(stream) && strings.EqualFold(ct[:len(stream)], stream)
+}
+
+// takeResponse is takeRequest for the response.
+func (x *exchange) takeResponse(buffered bool) (bool, error) {
+	r, rec := x.f.Response, &x.down.rec
+	if x.down.frame.Kind != http1.NoBody {
+		whole, err := rec.collect(&x.down.body, min(x.holdLimit(), x.set.BodySizeLimit), buffered)
+		if rec.size > x.set.BodySizeLimit {
+			return false, errTooLarge(http.StatusBadGateway, x.set.BodySizeLimit)
+		}
+		r.BodySize = rec.size
+		if !whole || err != nil {
+			return false, err
+		}
+	}
+	r.Body, r.Missing, r.Trailer, r.End = rec.body(), false, x.down.body.Trailer, time.Now()
+	return true, nil
+}
+
+func (x *exchange) downloadError(err error) error {
+	addr := x.f.Request.Addr()
+	var status *statusError
+	switch {
+	case errors.As(err, &status):
+		return err
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return fmt.Errorf("%s: server closed the connection in the middle of the response body", addr)
+	}
+	return fmt.Errorf("%s: read response body: %w", addr, plainError(err))
+}
+
+// release gives the connection back when another request can follow on it.
+func (x *exchange) release() {
+	up := x.detach()
+	if up == nil {
+		return
+	}
+	r := x.f.Response
+	reusable := x.down.body.Done() && x.down.frame.Kind != http1.UntilClose &&
+		!r.Header.HasToken("Connection", "close") && !x.f.Request.Header.HasToken("Connection", "close") &&
+		(r.Version != "HTTP/1.0" || r.Header.HasToken("Connection", "keep-alive")) && x.uploaded()
+	if reusable {
+		x.c.pool.put(up)
+		return
+	}
+	up.close()
+}
+
+// uploaded reports whether the server has been sent the whole request. The
+// upload has ended, one way or the other.
+func (x *exchange) uploaded() bool {
+	return x.upload.sent || x.upload.done == nil && !x.upload.live
+}
+
+func (x *exchange) responseHooks() {
+	if err := x.e.cfg.Hooks.Response(x.ctx, x.f); err != nil {
+		x.fail(err)
+		return
+	}
+	r := x.f.Response
+	if r == nil {
+		x.fail(errHookRemoved)
+		return
+	}
+	if x.down.live && !r.Missing {
+		x.down.live = false // a hook has made another body
+		x.drop()
+	}
+	if !x.down.live && x.clientFraming().Kind == http1.Length {
+		syncLength(&r.Message)
+	}
+}

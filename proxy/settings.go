@@ -1,0 +1,93 @@
+package proxy
+
+import (
+	"crypto/x509"
+	"time"
+)
+
+// Settings are what can be changed while the engine runs, see [Engine.Apply].
+// The zero value is a usable default. An exchange uses one state of them from
+// its beginning to its end.
+type Settings struct {
+	// Insecure accepts any certificate from servers and upstream proxies.
+	Insecure bool
+
+	// TrustedCA are the authorities that servers' certificates are checked
+	// against. Nil means those of the system.
+	TrustedCA *x509.CertPool
+
+	// KeepHostHeader passes the client's Host field on in reverse mode, instead
+	// of the name of the server.
+	KeepHostHeader bool
+
+	// BodySizeLimit, in bytes, refuses larger bodies: a request gets 413, a
+	// response becomes 502, or is cut off when it has begun. Zero and negative
+	// mean no limit.
+	BodySizeLimit int64
+
+	// StreamLargeBodies, in bytes, is the size above which a body is never held
+	// back for hooks. Zero means 16 MiB, a negative value no limit.
+	StreamLargeBodies int64
+
+	// RecordLimit, in bytes, is how much of a body is kept in a flow. A longer
+	// one is marked Missing and counted to its end. Zero means 64 MiB, a
+	// negative value no limit.
+	RecordLimit int64
+
+	Limits Limits
+}
+
+// Limits bound what peers can make the engine wait for and hold. A zero field
+// means its default, a negative one no limit.
+type Limits struct {
+	// MaxHead is the size of a message head in bytes. Default 1 MiB.
+	MaxHead int
+
+	// HeadTimeout is how long a client may take from the first byte of a request
+	// head to its end. Default 60 s.
+	HeadTimeout time.Duration
+
+	// IdleTimeout closes client connections that wait for a request, stall in
+	// the middle of one, or do not take what is written to them, for so long;
+	// and unused server connections. Default 10 min.
+	IdleTimeout time.Duration
+
+	// DialTimeout is for the connection to a server, or to an upstream proxy
+	// including its answer to CONNECT. Default 30 s.
+	DialTimeout time.Duration
+
+	// HandshakeTimeout is for each TLS handshake. Default 30 s.
+	HandshakeTimeout time.Duration
+}
+
+const (
+	defaultHold    = 16 << 20
+	defaultRecord  = 64 << 20
+	defaultMaxHead = 1 << 20
+	unlimited      = 1<<63 - 1
+	forever        = 100 * 365 * 24 * time.Hour // can be added to any time
+)
+
+// withDefaults returns s with every zero replaced by its default, and every
+// "no limit" by a number that is never reached.
+func (s Settings) withDefaults() Settings {
+	limit(&s.StreamLargeBodies, defaultHold, unlimited)
+	limit(&s.RecordLimit, defaultRecord, unlimited)
+	limit(&s.BodySizeLimit, unlimited, unlimited)
+	l := &s.Limits
+	limit(&l.MaxHead, defaultMaxHead, 1<<30)
+	limit(&l.HeadTimeout, time.Minute, forever)
+	limit(&l.IdleTimeout, 10*time.Minute, forever)
+	limit(&l.DialTimeout, 30*time.Second, forever)
+	limit(&l.HandshakeTimeout, 30*time.Second, forever)
+	return s
+}
+
+func limit[T ~int | ~int64](v *T, zero, negative T) {
+	switch {
+	case *v == 0:
+		*v = zero
+	case *v < 0:
+		*v = negative
+	}
+}

@@ -1,0 +1,117 @@
+package proxy
+
+import (
+	"bufio"
+	"net"
+	"sync"
+	"time"
+
+	"moontap/flowstore/flow"
+)
+
+// An upstream is a connection to a server, or through the upstream proxy to one.
+// It carries one exchange at a time.
+type upstream struct {
+	key   upstreamKey
+	raw   net.Conn // the TCP connection; closing it ends everything
+	conn  net.Conn // TLS on raw, or raw
+	br    *bufio.Reader
+	info  *flow.ServerConn
+	used  bool      // it has carried an exchange before
+	since time.Time // unused since
+}
+
+// An upstreamKey says what an upstream can be used for. The settings are part of
+// it, so that a change of them is not undermined by old connections.
+type upstreamKey struct {
+	scheme, host string
+	port         int
+	sni          string
+	tunnel       bool // through the upstream proxy with CONNECT, whatever the scheme
+	set          *Settings
+}
+
+// close ends the connection.
+func (u *upstream) close() {
+	u.raw.Close()
+	u.info.Close(time.Now(), "")
+}
+
+// aliveCheck is how long an upstream may be unused before it is looked at.
+const aliveCheck = time.Second
+
+// fresh reports whether an unused connection can be used again: the server has
+// neither closed it nor said anything unasked. Without need it is not looked at
+// after a short while: a system call costs more than the rare retry.
+func (u *upstream) fresh(careful bool) bool {
+	if u.br.Buffered() > 0 {
+		return false
+	}
+	if !careful && time.Since(u.since) < aliveCheck {
+		return true
+	}
+	return quiet(u.raw)
+}
+
+// A pool holds the unused upstreams of one client. As a client has one exchange
+// at a time, there is at most one for a key. The zero value is empty.
+type pool struct {
+	mu     sync.Mutex
+	idle   map[upstreamKey]*upstream
+	closed bool
+}
+
+// maxIdle is how many unused upstreams a client may have.
+const maxIdle = 32
+
+// get takes out the upstream for key, or returns nil.
+func (p *pool) get(key upstreamKey, careful bool) *upstream {
+	p.mu.Lock()
+	u := p.idle[key]
+	delete(p.idle, key)
+	p.mu.Unlock()
+	if u != nil && !u.fresh(careful) {
+		u.close()
+		return nil
+	}
+	return u
+}
+
+// put gives an upstream back that has been read to the end of a response.
+func (p *pool) put(u *upstream) {
+	u.used = true
+	u.since = time.Now()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed || len(p.idle) >= maxIdle {
+		u.close()
+		return
+	}
+	if p.idle == nil {
+		p.idle = map[upstreamKey]*upstream{}
+	}
+	p.idle[u.key] = u
+}
+
+// sweep closes what was not used for longer than d.
+func (p *pool) sweep(now time.Time, d time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for key, u := range p.idle {
+		if now.Sub(u.since) > d {
+			delete(p.idle, key)
+			u.close()
+		}
+	}
+}
+
+// close closes all and takes no more.
+func (p *pool) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closed = true
+	for _, u := range p.idle {
+		u.close()
+	}
+	p.idle = nil
+}

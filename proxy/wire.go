@@ -1,0 +1,172 @@
+package proxy
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"moontap/proxy/http1"
+)
+
+// readBuffer is the size of the buffers that messages are read through.
+const readBuffer = 4 << 10
+
+// A wire is one HTTP/1 connection from a client, plain or decrypted, as martian
+// gets it: martian reads request heads from it and nothing else. Bodies and
+// responses go between the exchange and the embedded connection.
+//
+// Its fields belong to the goroutine that martian runs for it, except for in, due
+// and out.
+type wire struct {
+	net.Conn
+	addr  wireAddr
+	c     *client
+	route route
+	in    ahead
+	br    *bufio.Reader // reads from in
+	due   stall         // for reading
+	out   stall         // for writing
+	once  sync.Once
+
+	feed   feed
+	req    *incoming // read, but not yet begun
+	x      *exchange // nil between exchanges
+	broken bool      // nothing more can be read from it or written to it
+	passed bool      // another wire has taken the connection over
+}
+
+// A route says where the requests of a wire go. The zero route is that of a
+// proxy: each request says it.
+type route struct {
+	scheme    string
+	host      string // without brackets; "" when the request says it
+	port      int
+	sni       string // what the client asked for in its TLS handshake
+	proxyAuth string // credentials for the next proxy that came with CONNECT
+	depth     int    // how many CONNECTs deep
+}
+
+// An incoming request: its head, and how its body will come.
+type incoming struct {
+	http1.RequestHead
+	frame http1.Framing
+	body  http1.Body
+	start time.Time
+}
+
+func newWire(c *client, conn net.Conn, rt route) *wire {
+	w := &wire{Conn: conn, addr: newWireAddr(c.e.lastWire.Add(1)), c: c, route: rt}
+	w.in.conn = conn
+	w.br = bufio.NewReaderSize(&w.in, readBuffer)
+	return w
+}
+
+// next waits for the next request and reads its head. It reports false when there
+// is none.
+func (w *wire) next() bool {
+	lim := &w.c.e.settings.Load().Limits
+	w.req = nil
+	w.due.set(w.c.e, lim.IdleTimeout)
+	defer w.due.clear()
+	if _, err := w.br.Peek(1); err != nil {
+		w.broken = true
+		return false
+	}
+	req := &incoming{start: time.Now()}
+	w.due.set(w.c.e, lim.HeadTimeout)
+	raw, err := http1.ReadHead(w.br, lim.MaxHead)
+	if err != nil {
+		w.refuseHead(raw, err)
+		return false
+	}
+	if req.RequestHead, err = http1.ParseRequest(raw); err == nil {
+		req.frame, err = http1.RequestFraming(&req.RequestHead)
+	}
+	if err != nil {
+		w.refuse(req, http.StatusBadRequest, err)
+		return false
+	}
+	req.body.Reset(w.br, req.frame, lim.MaxHead)
+	w.req = req
+	return true
+}
+
+// begin starts the exchange of the request that martian has read.
+func (w *wire) begin() {
+	req := w.req
+	w.req = nil
+	w.x = newExchange(w.c, w, req)
+	w.x.request()
+}
+
+// done ends the exchange.
+func (w *wire) done() {
+	if w.x != nil {
+		w.x.finish()
+		w.x = nil
+	}
+}
+
+// end is the end of the wire, and of the client unless another wire goes on.
+func (w *wire) end() {
+	if w.passed {
+		return
+	}
+	if w.req != nil && !w.broken {
+		w.refuse(w.req, http.StatusBadRequest, errors.New("it cannot be parsed"))
+	}
+	if w.x != nil { // only after a panic
+		w.x.finish()
+	}
+	if w.Conn != w.c.raw {
+		w.Conn.Close() // says goodbye in TLS
+	}
+	w.c.end()
+}
+
+// write sends p to the client.
+func (w *wire) write(p []byte) error {
+	w.out.set(w.c.e, w.c.e.settings.Load().Limits.IdleTimeout)
+	_, err := w.Conn.Write(p)
+	w.out.clear()
+	if err != nil {
+		w.broken = true
+	}
+	return err
+}
+
+// linger lets the client read what it was sent before the connection is closed
+// under what it still sends (RFC 9112, section 9.6).
+func (w *wire) linger() {
+	if cw, ok := w.Conn.(closeWriter); ok && !w.broken {
+		_ = cw.CloseWrite()
+		_ = w.c.raw.SetReadDeadline(time.Now().Add(lingerTime))
+		_, _ = io.CopyN(io.Discard, w.c.raw, lingerBytes)
+	}
+	w.broken = true
+}
+
+const (
+	lingerTime  = time.Second
+	lingerBytes = 4 << 20
+)
+
+// A stall is when an operation will have taken too long. The sweep looks at it,
+// so that no timer has to be set for each operation.
+type stall struct{ at atomic.Int64 } // unix nanoseconds, 0 for never
+
+func (s *stall) set(e *Engine, d time.Duration) {
+	s.at.Store(e.tick.Load() + int64(d))
+}
+
+func (s *stall) clear() { s.at.Store(0) }
+
+func (s *stall) over(now time.Time) bool {
+	at := s.at.Load()
+	return at != 0 && now.UnixNano() > at
+}
