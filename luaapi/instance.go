@@ -1,0 +1,345 @@
+package luaapi
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	lua "github.com/yuin/gopher-lua"
+
+	"moontap/flowstore/filter"
+	"moontap/flowstore/flow"
+	"moontap/luaapi/runtime"
+)
+
+// loadBudget is how long a script may run while it is loaded, in start and in done.
+const loadBudget = 30 * time.Second
+
+// An instance is one loaded version of a script.
+type instance struct {
+	m      *Manager
+	script script
+	path   string
+	name   string
+	mode   string
+	live   bool // runs on traffic: flows can be killed and held
+	log    *slog.Logger
+	record func(line string) // takes what the script logs and prints; nil: the log
+	rt     *runtime.State
+	meta   [classCount]*lua.LTable
+	ctx    contextObj
+	hooks  hookSet
+
+	taken   map[string]*lua.LFunction // handlers whose names Lua uses itself
+	touched []*flowObj                // flows of the store that the running handlers changed
+	regexps map[string]*regexp.Regexp
+	replays replaySet
+	gate    gate
+}
+
+// A hookSet is what a script handles.
+type hookSet struct {
+	fn     [eventCount]*lua.LFunction // with the frame of wrap around the handler
+	filter [eventCount]*filter.Filter
+	budget time.Duration // per event; 0 means the runtime's
+}
+
+// A replaySet has the flows that a script is replaying: its own request handler
+// does not see them, or it would replay them again.
+type replaySet struct {
+	mu  sync.Mutex
+	ids map[flow.ID]bool
+}
+
+func (s *replaySet) add(id flow.ID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ids == nil {
+		s.ids = map[flow.ID]bool{}
+	}
+	s.ids[id] = true
+}
+
+func (s *replaySet) remove(id flow.ID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.ids, id)
+}
+
+func (s *replaySet) has(id flow.ID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ids[id]
+}
+
+// launch says how an instance is run.
+type launch struct {
+	mode   string
+	live   bool
+	record func(line string)
+	// abandoned is told when the instance got stuck. Nil for runs of which
+	// somebody waits for the end.
+	abandoned func(*instance, error)
+}
+
+// newInstance loads a compiled script and runs its start handler.
+func (m *Manager) newInstance(ctx context.Context, s script, chunk *runtime.Chunk, l launch) (*instance, error) {
+	in := &instance{m: m, script: s, path: s.path, name: strings.TrimSuffix(filepath.Base(s.path), ".lua")}
+	in.mode, in.live, in.record, in.log = l.mode, l.live, l.record, m.cfg.Log
+	in.rt = runtime.New(runtime.Config{
+		Name:       filepath.Base(s.path),
+		Dir:        filepath.Dir(s.path),
+		Reserved:   []string{evError.String()},
+		TakeGlobal: in.takeGlobal,
+		Print:      func(line string) { in.say(slog.LevelInfo, line) },
+		Cache:      &m.cache,
+		OnSlow: func(_ *lua.LFunction, running time.Duration) {
+			in.log.Warn("slow handler", "addon", in.name, "running", running.Round(time.Millisecond))
+		},
+		OnAbandon: func(err error) {
+			if l.abandoned != nil {
+				l.abandoned(in, err)
+			}
+		},
+	})
+	if err := in.start(ctx, chunk); err != nil {
+		in.close(ctx)
+		return nil, err
+	}
+	return in, nil
+}
+
+// start runs the chunk, collects its handlers and runs the start handler.
+func (in *instance) start(ctx context.Context, chunk *runtime.Chunk) error {
+	if err := in.rt.Do(ctx, in.bind); err != nil {
+		return err
+	}
+	rets, err := in.rt.CallWithin(ctx, loadBudget, in.rt.Load(chunk), lua.MultRet)
+	if err != nil {
+		return err
+	}
+	var table *lua.LTable
+	if len(rets) > 0 {
+		table, _ = rets[0].(*lua.LTable)
+	}
+	if err := in.collect(ctx, table); err != nil {
+		return err
+	}
+	if in.record == nil {
+		for _, w := range chunk.Warnings {
+			in.log.Warn(w.Msg, "addon", in.name, "line", w.Line)
+		}
+	}
+	if _, err := in.call(ctx, evStart, 0, &in.ctx.ud, in.argv()); err != nil {
+		return in.script.explain(err, evStart.String())
+	}
+	return in.collect(ctx, table) // start may define handlers
+}
+
+// argv is the argument of start.
+func (in *instance) argv() *lua.LTable {
+	t := new(lua.LState).NewTable()
+	t.RawSetInt(0, lua.LString(in.path))
+	for i, a := range in.script.args {
+		t.RawSetInt(i+1, lua.LString(a))
+	}
+	return t
+}
+
+// takeGlobal keeps a handler called error, so that Lua's own error stays.
+func (in *instance) takeGlobal(name string, v lua.LValue) bool {
+	fn, ok := v.(*lua.LFunction)
+	if !ok {
+		return false
+	}
+	if in.taken == nil {
+		in.taken = map[string]*lua.LFunction{}
+	}
+	in.taken[name] = fn
+	return true
+}
+
+// collect finds the handlers, in the table that the chunk returned or among its
+// globals, and what the table says about the addon.
+func (in *instance) collect(ctx context.Context, table *lua.LTable) error {
+	var failed error
+	err := in.rt.Do(ctx, func(L *lua.LState) {
+		if table != nil {
+			failed = in.readTable(table)
+		}
+		for e := range events {
+			in.hooks.fn[e] = in.wrap(L, in.handler(L, table, event(e)), table)
+		}
+		in.warnUnknown(L, table)
+	})
+	return errors.Join(err, failed)
+}
+
+// readTable takes name, filter, filters and timeout from the addon's table.
+func (in *instance) readTable(t *lua.LTable) error {
+	if name, ok := t.RawGetString("name").(lua.LString); ok {
+		in.name = string(name)
+	}
+	if n, ok := t.RawGetString("timeout").(lua.LNumber); ok {
+		if in.hooks.budget = time.Duration(float64(n) * float64(time.Second)); n <= 0 {
+			in.hooks.budget = -1
+		}
+	}
+	filters, _ := t.RawGetString("filters").(*lua.LTable)
+	for e := range events {
+		expr := t.RawGetString("filter")
+		if filters != nil {
+			if own := filters.RawGetString(events[e].name); own != lua.LNil {
+				expr = own
+			}
+		}
+		if expr == lua.LNil {
+			continue
+		}
+		f, err := filter.Parse(expr.String())
+		if err != nil {
+			return &runtime.Error{Name: filepath.Base(in.path), File: filepath.Base(in.path), Msg: err.Error(), Err: err}
+		}
+		in.hooks.filter[e] = f
+	}
+	return nil
+}
+
+// handler finds the handler of e under its names.
+func (in *instance) handler(L *lua.LState, table *lua.LTable, e event) *lua.LFunction {
+	for _, name := range append([]string{events[e].name}, events[e].also...) {
+		var v lua.LValue
+		switch {
+		case table != nil:
+			v = table.RawGetString(name)
+		case in.taken[name] != nil:
+			v = in.taken[name]
+		default:
+			v = L.GetGlobal(name)
+		}
+		// error and load are Lua's own functions as long as the script has none.
+		if fn, ok := v.(*lua.LFunction); ok && !fn.IsG {
+			return fn
+		}
+	}
+	return nil
+}
+
+// wrap puts a frame around a handler that ends its flow object when the handler
+// is left in any way, while the baton is still held. A handler written as
+// "function M:request(ctx, flow)" gets the table as self.
+func (in *instance) wrap(L *lua.LState, h *lua.LFunction, table *lua.LTable) *lua.LFunction {
+	if h == nil {
+		return nil
+	}
+	self := !h.IsG && table != nil && len(h.Proto.DbgLocals) > 0 && h.Proto.DbgLocals[0].Name == "self"
+	return L.NewFunction(func(L *lua.LState) int {
+		if ud, ok := L.Get(2).(*lua.LUserData); ok {
+			if o, ok := ud.Value.(*flowObj); ok {
+				defer func() { o.scope = scopeEnded }()
+			}
+		}
+		defer in.flush()
+		L.Insert(h, 1)
+		if self {
+			L.Insert(table, 2)
+		}
+		L.Call(L.GetTop()-1, lua.MultRet)
+		return L.GetTop()
+	})
+}
+
+// warnUnknown tells of functions whose names look like misspelt events.
+func (in *instance) warnUnknown(L *lua.LState, table *lua.LTable) {
+	where := table
+	if where == nil {
+		where = L.G.Global
+	}
+	where.ForEach(func(k, v lua.LValue) {
+		name, _ := k.(lua.LString)
+		if fn, ok := v.(*lua.LFunction); !ok || fn.IsG {
+			return
+		}
+		if near := nearEvent(string(name)); near != "" && in.record == nil {
+			in.log.Warn("there is no event "+string(name)+" ("+near+"?)", "addon", in.name)
+		}
+	})
+}
+
+// handles reports whether the script has a handler of e for f, which may be nil
+// for events without a flow.
+func (in *instance) handles(e event, f *flow.Flow) bool {
+	if in.hooks.fn[e] == nil {
+		return false
+	}
+	flt := in.hooks.filter[e]
+	return flt == nil || f == nil || flt.Match(f)
+}
+
+// call runs the handler of e, if there is one.
+func (in *instance) call(ctx context.Context, e event, nret int, args ...lua.LValue) ([]lua.LValue, error) {
+	fn := in.hooks.fn[e]
+	if fn == nil {
+		return nil, nil
+	}
+	switch {
+	case e == evStart || e == evDone:
+		return in.rt.CallWithin(ctx, loadBudget, fn, nret, args...)
+	case in.hooks.budget != 0:
+		return in.rt.CallWithin(ctx, in.hooks.budget, fn, nret, args...)
+	}
+	return in.rt.Call(ctx, fn, nret, args...)
+}
+
+// onFlow runs the handler of e on a copy of f, which it returns, and copies the
+// changes back, also those made before an error. The flow of an abandoned handler
+// stays as it was, and the copy, which the handler may still use, is nil.
+func (in *instance) onFlow(ctx context.Context, e event, f *flow.Flow, nret int) (o *flowObj, rets []lua.LValue, err error) {
+	o = in.newFlow(f, scopeHandler)
+	o.args = [2]lua.LValue{&in.ctx.ud, &o.ud}
+	rets, err = in.call(ctx, e, nret, o.args[:]...)
+	if err != nil && (errors.Is(err, runtime.ErrAbandoned) || errors.Is(err, runtime.ErrClosed)) {
+		return nil, nil, err
+	}
+	o.writeBack(f)
+	return o, rets, err
+}
+
+// close runs nothing more of the script.
+func (in *instance) close(ctx context.Context) { _ = in.rt.Close(ctx) }
+
+// finish lets running handlers end until ctx does, runs the done handler, also
+// after ctx has ended, and closes.
+func (in *instance) finish(ctx context.Context) error {
+	in.gate.drain(ctx)
+	doneCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), loadBudget)
+	defer cancel()
+	_, err := in.call(doneCtx, evDone, 0, &in.ctx.ud)
+	in.close(ctx)
+	return err
+}
+
+// files lists the script and the modules that it has loaded from its directory.
+func (in *instance) files(ctx context.Context) []string {
+	out := []string{in.path}
+	_ = in.rt.Do(ctx, func(L *lua.LState) {
+		loaded, ok := L.GetField(L.GetGlobal("package"), "loaded").(*lua.LTable)
+		if !ok {
+			return
+		}
+		loaded.ForEach(func(k, _ lua.LValue) {
+			if name, ok := k.(lua.LString); ok {
+				base := filepath.Join(filepath.Dir(in.path), strings.ReplaceAll(string(name), ".", "/"))
+				out = append(out, base+".lua", filepath.Join(base, "init.lua"))
+			}
+		})
+	})
+	slices.Sort(out)
+	return out
+}

@@ -1,0 +1,186 @@
+package luaapi
+
+import (
+	lua "github.com/yuin/gopher-lua"
+
+	"moontap/flowstore/flow"
+)
+
+// What an object of a flow may do, and what becomes of changes.
+type scope uint8
+
+const (
+	scopeHandler scope = iota // in a handler: changes go back to the live flow
+	scopeEnded                // after the handler: reading only
+	scopeStore                // of the store: changes become an edit when the handler ends
+	scopeCopy                 // a script's own copy
+)
+
+// What was changed in a flow object.
+const (
+	dirtyRequest = 1 << iota
+	dirtyResponse
+	dirtyNote
+	dirtyState // killed, backup
+)
+
+// A flowObj is a flow as Lua sees it: a private copy with its userdata and those
+// of its parts in one piece, which lives as long as the script refers to it.
+// It belongs to whoever holds the baton.
+type flowObj struct {
+	ud       lua.LUserData
+	in       *instance
+	f        flow.Flow
+	scope    scope
+	dirty    uint8
+	killed   bool // by this handler
+	request  *requestObj
+	response *responseObj
+	ownReq   requestObj // what request points to at first
+	ownResp  responseObj
+	parts    *flowParts
+	args     [2]lua.LValue // of its handler
+}
+
+// flowParts are the children of a flow that few handlers look at.
+type flowParts struct {
+	err      *errorObj
+	client   *connObj
+	server   *connObj
+	metadata *lua.LUserData
+}
+
+// newFlow makes the object for a copy of f.
+func (in *instance) newFlow(f *flow.Flow, s scope) *flowObj {
+	o := &flowObj{in: in, scope: s}
+	o.ud = lua.LUserData{Value: o, Metatable: in.meta[classFlow]}
+	o.load(f)
+	return o
+}
+
+// load makes o show a copy of f. Objects of its messages that were handed out
+// stay the same.
+func (o *flowObj) load(f *flow.Flow) {
+	o.f = *f
+	switch {
+	case f.Request == nil:
+		o.request = nil
+	case o.request == nil:
+		o.request = &o.ownReq
+		o.request.init(o.in, o, f.Request)
+	default:
+		o.request.r = *f.Request
+	}
+	switch {
+	case f.Response == nil:
+		o.response = nil
+	case o.response == nil:
+		o.response = &o.ownResp
+		o.response.init(o.in, o, f.Response)
+	default:
+		o.response.r = *f.Response
+	}
+	o.link()
+}
+
+// link makes the copy's messages those that the objects hold.
+func (o *flowObj) link() {
+	o.f.Request, o.f.Response = nil, nil
+	if o.request != nil {
+		o.f.Request = &o.request.r
+	}
+	if o.response != nil {
+		o.f.Response = &o.response.r
+	}
+}
+
+// edit is asked before each change, and raises when there may be none.
+func (o *flowObj) edit(L *lua.LState, part uint8) {
+	switch o.scope {
+	case scopeEnded:
+		L.RaiseError("flow is no longer in this handler: copy it with flow:copy() or ctx.duplicate_flow(flow) to change it")
+	case scopeStore:
+		if o.dirty == 0 {
+			o.in.touched = append(o.in.touched, o)
+		}
+	default:
+	}
+	if o.in.rt.Dead() {
+		L.RaiseError("this addon has been replaced")
+	}
+	o.dirty |= part
+}
+
+// setResponse puts a response object in place. One that belongs to a flow
+// already is copied.
+func (o *flowObj) setResponse(r *responseObj) {
+	o.dirty |= dirtyResponse
+	switch {
+	case r == nil || r == o.response:
+		o.response = r
+	case r.flow == nil:
+		r.flow, o.response = o, r
+	default:
+		o.response = new(responseObj)
+		o.response.init(o.in, o, &r.r)
+	}
+	o.link()
+}
+
+// writeBack copies what the handler changed to the flow that the copy was made
+// of, and leaves everything else alone.
+func (o *flowObj) writeBack(f *flow.Flow) {
+	if o.dirty&dirtyRequest != 0 && o.request != nil {
+		*f.Request = o.request.r
+	}
+	if o.dirty&dirtyResponse != 0 {
+		switch {
+		case o.response == nil:
+			f.Response = nil
+		case f.Response == nil:
+			r := o.response.r
+			f.Response = &r
+		default:
+			*f.Response = o.response.r
+		}
+	}
+	if o.dirty&dirtyNote != 0 {
+		f.Note = o.f.Note
+	}
+	if o.dirty&dirtyState != 0 {
+		f.Backup, f.Error = o.f.Backup, o.f.Error
+	}
+}
+
+// flush hands what a handler changed in flows of the store to the store.
+func (in *instance) flush() {
+	if in.rt.Dead() {
+		return // then the handler is left without the baton
+	}
+	touched := in.touched
+	in.touched = nil
+	for _, o := range touched {
+		if o.dirty == 0 {
+			continue // replaying it has taken the changes along
+		}
+		change := func(f *flow.Flow) error {
+			o.writeBack(f)
+			return nil
+		}
+		if err := in.m.cfg.Store.Edit("script "+in.name, []flow.ID{o.f.ID}, change); err != nil {
+			in.log.Error("cannot change flow: "+err.Error(), "addon", in.name)
+		}
+		o.dirty = 0
+	}
+}
+
+// argFlow is the flow in argument i, or the flow of a request or response.
+func argFlow(L *lua.LState, i int) *flowObj {
+	if ud, ok := L.Get(i).(*lua.LUserData); ok {
+		if o, ok := ud.Value.(*flowObj); ok {
+			return o
+		}
+	}
+	L.ArgError(i, "Flow expected, got "+typeName(L.Get(i)))
+	return nil
+}
