@@ -1,0 +1,237 @@
+package main
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"strconv"
+	"time"
+
+	"moontap/flowstore"
+	"moontap/flowstore/flow"
+	"moontap/luaapi"
+	"moontap/proxy"
+	"moontap/proxy/addon"
+	"moontap/proxy/ca"
+	"moontap/proxy/command"
+	"moontap/proxy/hook"
+	"moontap/proxy/mode"
+	"moontap/proxy/option"
+	"moontap/proxy/replay"
+)
+
+// closeTime is how long flows in progress and scripts get at the end.
+const closeTime = 2 * time.Second
+
+// defaultPort is where the proxy listens when nobody says otherwise.
+const defaultPort = 8080
+
+// A session is everything that runs, wired together:
+//
+//	client ─▶ engine ─▶ hooks: lua, then intercept ─▶ server
+//	             └─▶ store ─▶ views, printer, save
+//	keys, prompt, flags, Lua ─▶ commands and options ─▶ all of it
+type session struct {
+	opts      *option.Set
+	cmds      *command.Registry
+	store     *flowstore.Store
+	hooks     *hook.Chain
+	log       *slog.Logger
+	ca        *ca.Authority
+	engine    *proxy.Engine
+	spec      mode.Spec
+	listener  net.Listener    // nil without a server
+	lua       *luaapi.Manager // nil before start
+	intercept *addon.Interceptor
+	saver     *addon.StreamSaver
+	replay    *replay.Client
+	config    addon.Config
+	shutdown  context.CancelCauseFunc // ends the program
+}
+
+// A sink takes what the engine publishes and passes it on.
+type sink func(next proxy.Publisher) proxy.Publisher
+
+// newSession wires a session up and opens its port; start lets clients in.
+// Between the engine and the store stand the saver and, unless it is nil, wrap.
+func newSession(opts *option.Set, log *slog.Logger, shutdown context.CancelCauseFunc, wrap sink) (*session, error) {
+	s := &session{
+		opts: opts, log: log, shutdown: shutdown,
+		cmds: &command.Registry{Expand: expandHome}, store: flowstore.New(), hooks: &hook.Chain{},
+	}
+	s.hooks.OnError = func(event string, _ *flow.Flow, err error) {
+		log.Error(event+" hook failed", "err", err)
+	}
+	s.config = addon.Config{
+		Options: opts, Store: s.store, Expand: expandHome, Log: log,
+		Kill: func(id flow.ID) bool { return s.engine.Kill(id) },
+	}
+	s.cmds.Resolve = func(spec string) ([]*flow.Flow, error) { return s.store.Resolve(spec, flow.ID{}, nil) }
+	var err error
+	if s.spec, err = mode.Parse(opts.List("mode")[0]); err != nil {
+		return nil, err
+	}
+	if s.ca, err = ca.Load(expandHome(opts.Str("confdir"))); err != nil {
+		return nil, err
+	}
+	if err := s.listen(); err != nil {
+		return nil, err
+	}
+	if s.saver, err = addon.NewStreamSaver(s.config); err != nil {
+		return nil, err
+	}
+	var out proxy.Publisher = s.saver
+	if wrap != nil {
+		out = wrap(out)
+	}
+	if err := s.newEngine(out); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *session) newEngine(out proxy.Publisher) error {
+	settings, err := engineSettings(s.opts)
+	if err != nil {
+		return err
+	}
+	s.engine, err = proxy.New(proxy.Config{
+		Hooks: s.hooks, Publisher: out, CA: s.ca, Log: s.log, Mode: s.spec, Settings: settings,
+	})
+	if err != nil {
+		return err
+	}
+	s.opts.OnChange(func([]string) error {
+		settings, err := engineSettings(s.opts)
+		if err != nil {
+			return err
+		}
+		s.engine.Apply(settings)
+		return nil
+	}, "ssl_insecure", "ssl_verify_upstream_trusted_ca", "keep_host_header", "body_size_limit", "stream_large_bodies")
+	s.opts.OnChange(func([]string) error {
+		return errors.New("takes effect at the start only")
+	}, "confdir", "mode", "listen_host", "listen_port", "server")
+	return nil
+}
+
+// engineSettings translates options for the engine.
+func engineSettings(opts *option.Set) (proxy.Settings, error) {
+	set := proxy.Settings{Insecure: opts.Bool("ssl_insecure"), KeepHostHeader: opts.Bool("keep_host_header")}
+	if path := opts.Str("ssl_verify_upstream_trusted_ca"); path != "" {
+		pem, err := os.ReadFile(expandHome(path))
+		if err != nil {
+			return set, fmt.Errorf("read trusted certificates: %w", err)
+		}
+		set.TrustedCA = x509.NewCertPool()
+		if !set.TrustedCA.AppendCertsFromPEM(pem) {
+			return set, fmt.Errorf("%s has no certificate in PEM form", path)
+		}
+	}
+	var err error
+	if set.BodySizeLimit, err = size(opts, "body_size_limit"); err != nil {
+		return set, err
+	}
+	set.StreamLargeBodies, err = size(opts, "stream_large_bodies")
+	switch {
+	case opts.Str("stream_large_bodies") == "":
+		set.StreamLargeBodies = -1 // no limit
+	case set.StreamLargeBodies == 0:
+		set.StreamLargeBodies = 1 // zero is the default to the engine; here it means all
+	}
+	return set, err
+}
+
+func size(opts *option.Set, name string) (int64, error) {
+	text := opts.Str(name)
+	if text == "" {
+		return 0, nil
+	}
+	return addon.ParseSize(text)
+}
+
+// listen opens the port before anything draws on the terminal.
+func (s *session) listen() error {
+	if !s.opts.Bool("server") {
+		return nil
+	}
+	host, port := s.opts.Str("listen_host"), defaultPort
+	if p := s.opts.Get("listen_port"); p != nil {
+		port = s.opts.Int("listen_port")
+	}
+	if s.spec.ListenPort != 0 {
+		port = s.spec.ListenPort
+	}
+	if s.spec.ListenHost != "" {
+		host = s.spec.ListenHost
+	}
+	var lc net.ListenConfig
+	l, err := lc.Listen(context.Background(), "tcp", net.JoinHostPort(host, strconv.Itoa(port)))
+	if err != nil {
+		return fmt.Errorf("%w\nhint: -p chooses another port, -p 0 any free one", err)
+	}
+	s.listener = l
+	return nil
+}
+
+func (s *session) addr() string {
+	if s.listener == nil {
+		return ""
+	}
+	return s.listener.Addr().String()
+}
+
+// start adds the features and their commands, loads the scripts, and lets
+// clients in. In the console it comes after tui.New, which finds flows for
+// commands.
+func (s *session) start(interactive bool) error {
+	luaMode := s.spec.String()
+	if s.listener == nil && !interactive {
+		luaMode = luaapi.ModeOffline
+	}
+	s.replay = replay.NewClient(s.store, s.engine)
+	s.intercept = addon.NewInterceptor(s.opts, s.store)
+	s.lua = luaapi.NewManager(luaapi.Config{
+		Options: s.opts, Commands: s.cmds, Hooks: s.hooks, Store: s.store,
+		Replay: s.replay.Replay, Kill: s.engine.Kill,
+		Hold: s.intercept.Hold, Resume: s.intercept.Resume,
+		Shutdown: func() { s.shutdown(nil) },
+		Log:      s.log, Version: version(), ListenAddr: s.addr(), Mode: luaMode, Interactive: interactive,
+	})
+	if err := s.hooks.Add("intercept", s.intercept); err != nil {
+		return err
+	}
+	if err := s.cmds.Add(append(addon.Commands(s.config, s.intercept), s.replay.Commands()...)...); err != nil {
+		return err
+	}
+	if err := s.lua.SetScripts(s.opts.List("scripts")); err != nil {
+		return err
+	}
+	if s.listener != nil {
+		go func() {
+			if err := s.engine.Serve(s.listener); err != nil {
+				s.log.Error("the proxy stopped listening", "err", err)
+			}
+		}()
+	}
+	return nil
+}
+
+// close ends everything, in the order in which it depends on each other.
+func (s *session) close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
+	defer cancel()
+	_ = s.engine.Close(ctx) // flows that were cut off, held ones too, have their error
+	if s.listener != nil {
+		s.listener.Close()
+	}
+	var scripts error
+	if s.lua != nil {
+		scripts = s.lua.Close(ctx)
+	}
+	return joinErrors(scripts, s.saver.Close())
+}
