@@ -158,6 +158,11 @@ func (c *Console) Run(ctx context.Context) error {
 	if err := safe.Err(); err != nil {
 		return fmt.Errorf("open the terminal: %w", err)
 	}
+	safe.OnError = func(err error) {
+		err = fmt.Errorf("read the terminal: %w", err)
+		c.shared.failed.CompareAndSwap(nil, &err)
+		c.loop.Close()
+	}
 	c.ui.screen = safe
 	c.term = theme.Detect(scr.Colors(), scr.CharacterSet(), os.Getenv)
 	c.ui.view.applied = settings{} // the mouse is set up only once there is a screen

@@ -47,9 +47,6 @@ func runDump(ctx context.Context, opts *option.Set, inv *invocation, stdout, std
 	if inv.commands {
 		return joinErrors(printCommands(s.cmds, stdout), s.close())
 	}
-	if addr := s.addr(); addr != "" {
-		log.Info("listening on " + addr)
-	}
 	printed := make(chan struct{})
 	go func() {
 		defer close(printed)

@@ -85,7 +85,7 @@ func (h *handler) Handle(_ context.Context, r slog.Record) error {
 	b.WriteString(r.Message)
 	b.WriteString(h.attrs)
 	r.Attrs(func(a slog.Attr) bool {
-		if a.Key == "source" {
+		if isSource(a) {
 			e.Source = a.Value.String()
 		} else {
 			writeAttr(&b, a)
@@ -103,7 +103,7 @@ func (h *handler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	var b strings.Builder
 	b.WriteString(h.attrs)
 	for _, a := range attrs {
-		if a.Key == "source" {
+		if isSource(a) {
 			c.source = a.Value.String()
 		} else {
 			writeAttr(&b, a)
@@ -116,14 +116,19 @@ func (h *handler) WithAttrs(attrs []slog.Attr) slog.Handler {
 // WithGroup is part of [slog.Handler]; groups do not show.
 func (h *handler) WithGroup(string) slog.Handler { return h }
 
-// writeAttr adds " key=value"; errors and tracebacks keep their lines.
+// isSource reports whether an attribute says who logged an entry.
+func isSource(a slog.Attr) bool { return a.Key == "source" || a.Key == "addon" }
+
+// writeAttr adds " key=value". Errors and reasons follow the message, tracebacks
+// stand on lines of their own, without the message that they begin with.
 func writeAttr(b *strings.Builder, a slog.Attr) {
 	switch a.Key {
-	case "err":
+	case "err", "reason":
 		fmt.Fprintf(b, ": %v", a.Value)
+	case "at": // the message says it
 	case "traceback":
-		if s := strings.TrimRight(a.Value.String(), "\n"); s != "" {
-			b.WriteString("\n" + s)
+		if _, frames, ok := strings.Cut(strings.TrimRight(a.Value.String(), "\n"), "\n"); ok {
+			b.WriteString("\n" + frames)
 		}
 	default:
 		fmt.Fprintf(b, " %s=%v", a.Key, a.Value)

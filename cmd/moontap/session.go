@@ -212,6 +212,7 @@ func (s *session) start(interactive bool) error {
 		return err
 	}
 	if s.listener != nil {
+		s.log.Info("listening on " + s.addr() + ", mode " + s.spec.String())
 		go func() {
 			if err := s.engine.Serve(s.listener); err != nil {
 				s.log.Error("the proxy stopped listening", "err", err)
