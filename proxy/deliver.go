@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"net/http"
@@ -124,7 +125,8 @@ func (x *exchange) deliverError() bool {
 		return false
 	}
 	keep := x.keep(http1.Framing{}) && x.upload.done == nil && x.in.body.Done()
-	err := x.w.write(errorPage(x.in.Method, x.status, x.f.Error.Msg, keep))
+	status := cmp.Or(x.status, http.StatusBadGateway) // a hook may have made the error
+	err := x.w.write(errorPage(x.in.Method, status, x.f.Error.Msg, keep))
 	if keep = x.endUpload() && keep && err == nil; !keep {
 		x.w.linger()
 	}

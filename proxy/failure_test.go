@@ -322,16 +322,24 @@ func TestClientLeaves(t *testing.T) {
 			t.Errorf("error = %+v", f.Error)
 		}
 	})
-	t.Run("while a hook holds the request", func(t *testing.T) {
+	for name, head := range map[string]string{
+		"while a hook holds the request":        "GET http://127.0.0.1:9/ HTTP/1.1\r\nHost: h\r\n\r\n",
+		"while a hook holds the head of a body": "POST http://127.0.0.1:9/ HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nabc",
+	} {
+		t.Run(name, func(t *testing.T) { testClientLeavesHeld(t, head) })
+	}
+	t.Run("while a hook holds the response", func(t *testing.T) {
 		held := make(chan struct{})
-		h := &hooks{request: func(ctx context.Context, _ *flow.Flow) error {
+		h := &hooks{response: func(ctx context.Context, _ *flow.Flow) error {
 			close(held)
 			<-ctx.Done()
 			return nil
 		}}
+		srv := httptest.NewServer(http.NotFoundHandler())
+		defer srv.Close()
 		tp := newTap(t, proxy.Config{Hooks: chain(t, h)})
 		c := tp.dial()
-		c.send("GET http://127.0.0.1:9/ HTTP/1.1\r\nHost: h\r\n\r\n")
+		c.send("GET " + srv.URL + "/ HTTP/1.1\r\nHost: h\r\n\r\n")
 		<-held
 		c.Close()
 		if f := tp.final(0); f.Error == nil || f.Error.Msg != "client disconnected" {
@@ -371,6 +379,24 @@ func TestClientLeaves(t *testing.T) {
 			t.Errorf("error = %+v", f.Error)
 		}
 	})
+}
+
+// testClientLeavesHeld lets a client leave while a hook holds its request.
+func testClientLeavesHeld(t *testing.T, head string) {
+	held := make(chan struct{})
+	h := &hooks{request: func(ctx context.Context, _ *flow.Flow) error {
+		close(held)
+		<-ctx.Done()
+		return nil
+	}}
+	tp := newTap(t, proxy.Config{Hooks: chain(t, h)})
+	c := tp.dial()
+	c.send(head)
+	<-held
+	c.Close()
+	if f := tp.final(0); f.Error == nil || f.Error.Msg != "client disconnected" {
+		t.Errorf("error = %+v", f.Error)
+	}
 }
 
 func TestKill(t *testing.T) {

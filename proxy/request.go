@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -42,12 +44,12 @@ func (x *exchange) request() {
 }
 
 func (x *exchange) requestHooks() {
-	if !x.upload.live && x.w != nil {
+	if x.w != nil {
 		x.w.in.wait(x)
 	}
 	r := x.f.Request
 	before := *r
-	if err := x.e.cfg.Hooks.Request(x.ctx, x.f); err != nil {
+	if err := cmp.Or(x.e.cfg.Hooks.Request(x.ctx, x.f), context.Cause(x.ctx)); err != nil {
 		x.fail(err)
 	}
 	if x.f.Request == nil {

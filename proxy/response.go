@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -279,7 +281,7 @@ func (x *exchange) uploaded() bool {
 }
 
 func (x *exchange) responseHooks() {
-	if err := x.e.cfg.Hooks.Response(x.ctx, x.f); err != nil {
+	if err := cmp.Or(x.e.cfg.Hooks.Response(x.ctx, x.f), context.Cause(x.ctx)); err != nil {
 		x.fail(err)
 		return
 	}
