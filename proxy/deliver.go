@@ -220,6 +220,7 @@ func (x *exchange) stream(lw *liveWriter) error {
 	buf := copyBuffers.Get().(*[copyBuffer]byte)
 	defer copyBuffers.Put(buf)
 	body, rec := &x.down.body, &x.down.rec
+	shown := pace{last: time.Now()}
 	for !body.Done() {
 		n, err := body.Read(buf[:])
 		for err == nil && n < len(buf) {
@@ -237,6 +238,42 @@ func (x *exchange) stream(lw *liveWriter) error {
 		if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, http1.ErrWouldBlock) {
 			return x.downloadError(err)
 		}
+		if !body.Done() && shown.due() {
+			x.showProgress()
+		}
 	}
 	return nil
+}
+
+// showProgress publishes what has come of a live response. The bytes are shared:
+// the recorder only adds behind them.
+func (x *exchange) showProgress() {
+	r, rec := x.f.Response, &x.down.rec
+	r.Body, r.BodySize = rec.buf[:len(rec.buf):len(rec.buf)], rec.size
+	x.publish()
+}
+
+// A pace limits how often a flow in progress is published: not at first, so that
+// the beginning of an event stream is seen event by event, and later in time.
+type pace struct {
+	n    int
+	last time.Time
+}
+
+const (
+	paceFree  = 64
+	paceLater = 100 * time.Millisecond
+)
+
+func (p *pace) due() bool {
+	if p.n < paceFree {
+		p.n++
+		return true
+	}
+	now := time.Now()
+	if now.Sub(p.last) < paceLater {
+		return false
+	}
+	p.last = now
+	return true
 }

@@ -34,6 +34,9 @@ func TestEventStreamIsPassedOnAtOnce(t *testing.T) {
 	for i := range 5 {
 		o.send(fmt.Sprintf("9\r\ndata: %d\n\n\r\n", i))
 		c.expect(fmt.Sprintf("9\r\ndata: %d\n\n\r\n", i))
+		tp.wait(fmt.Sprintf("event %d", i), func(f *flow.Flow) bool {
+			return f.Live && f.Response != nil && int(f.Response.BodySize) == 9*(i+1) && len(f.Response.Body) == 9*(i+1)
+		})
 	}
 	o.send("0\r\n\r\n")
 	c.expect("0\r\n\r\n")

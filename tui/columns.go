@@ -187,7 +187,7 @@ func cellSize(c cell) (string, theme.Role) {
 	switch {
 	case r == nil:
 		return "", theme.Dim
-	case r.Missing:
+	case r.Missing && !c.f.Live:
 		return size(bodySize(c.f)), theme.Warn
 	}
 	return size(bodySize(c.f)), theme.Dim

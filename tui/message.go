@@ -100,10 +100,13 @@ func lastRune(b []byte) int {
 
 // sizeNote tells the size of the body, and on the wire where that is another.
 func sizeNote(m *flow.Message, content int) string {
-	if m.Missing {
-		return longSize(m.BodySize) + " on the wire, body not kept"
-	}
 	switch {
+	case m.Missing && m.End.IsZero():
+		return longSize(m.BodySize) + " so far"
+	case m.Missing && len(m.Body) > 0:
+		return longSize(int64(len(m.Body))) + " kept of " + longSize(m.BodySize) + " on the wire"
+	case m.Missing:
+		return longSize(m.BodySize) + " on the wire, body not kept"
 	case len(m.Body) == 0:
 		return ""
 	case len(m.Body) == content:
