@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"time"
 
 	"moontap/flowstore/flow"
@@ -249,7 +250,7 @@ func (x *exchange) stream(lw *liveWriter) error {
 // the recorder only adds behind them.
 func (x *exchange) showProgress() {
 	r, rec := x.f.Response, &x.down.rec
-	r.Body, r.BodySize = rec.buf[:len(rec.buf):len(rec.buf)], rec.size
+	r.Body, r.BodySize = slices.Clip(rec.buf), rec.size
 	x.publish()
 }
 
