@@ -168,20 +168,14 @@ func TestPrettySize(t *testing.T) {
 
 // What is printed for real recordings is what mitmdump prints for them.
 func TestPrinterAgreesWithMitmdump(t *testing.T) {
-	mitmdump, err := exec.LookPath("mitmdump")
-	if err != nil {
-		t.Skip("mitmdump is not on PATH")
-	}
-	files, _ := filepath.Glob("../../../../shared/corpus/*.mitm")
+	needProgram(t, "mitmdump", "mitmproxy")
+	files, _ := filepath.Glob("../../../shared/corpus/*.mitm")
 	if len(files) == 0 {
-		files, _ = filepath.Glob("../../../shared/corpus/*.mitm")
-	}
-	if len(files) == 0 {
-		t.Skip("the sample flow files are not here")
+		t.Skip("the sample flow files of the design, shared/corpus beside the project, are not here")
 	}
 	flows, path := convert(t, files)
 	for _, level := range []int{1, 2, 4} { // at 3 mitmdump 8.1.1 cuts after 70 lines
-		cmd := exec.CommandContext(t.Context(), mitmdump, "--set", "confdir="+t.TempDir(), "-nr", path, "--flow-detail", strconv.Itoa(level))
+		cmd := exec.CommandContext(t.Context(), "mitmdump", "--set", "confdir="+t.TempDir(), "-nr", path, "--flow-detail", strconv.Itoa(level))
 		cmd.Env = append(os.Environ(), "COLUMNS=100")
 		out, err := cmd.Output()
 		if err != nil {

@@ -19,7 +19,7 @@ func mitmdump(t *testing.T, args ...string) string {
 	t.Helper()
 	path, err := exec.LookPath("mitmdump")
 	if err != nil {
-		t.Skip("mitmdump is not on PATH")
+		t.Skip("mitmdump is not installed (Debian: apt-get install mitmproxy)")
 	}
 	if testing.Short() {
 		t.Skip("mitmdump takes seconds to start")
