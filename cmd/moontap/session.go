@@ -24,8 +24,11 @@ import (
 	"moontap/proxy/replay"
 )
 
-// closeTime is how long flows in progress and scripts get at the end.
-const closeTime = 2 * time.Second
+// How long flows in progress get at the end, and scripts after them.
+const (
+	flowsCloseTime   = 1500 * time.Millisecond
+	scriptsCloseTime = time.Second
+)
 
 // defaultPort is where the proxy listens when nobody says otherwise.
 const defaultPort = 8080
@@ -224,14 +227,16 @@ func (s *session) start(interactive bool) error {
 
 // close ends everything, in the order in which it depends on each other.
 func (s *session) close() error {
-	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
+	flows, cancel := context.WithTimeout(context.Background(), flowsCloseTime)
 	defer cancel()
-	_ = s.engine.Close(ctx) // flows that were cut off, held ones too, have their error
+	_ = s.engine.Close(flows) // flows that were cut off, held ones too, have their error
 	if s.listener != nil {
 		s.listener.Close()
 	}
 	var scripts error
 	if s.lua != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), scriptsCloseTime)
+		defer cancel()
 		scripts = s.lua.Close(ctx)
 	}
 	return joinErrors(scripts, s.saver.Close())
