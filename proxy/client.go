@@ -53,14 +53,13 @@ func (e *Engine) accept(conn net.Conn) {
 	c.start()
 }
 
-// start begins to serve the client.
+// start begins to serve the client, who may speak TLS with the proxy itself, as
+// with curl -x https://.
 func (c *client) start() {
-	m := &c.e.cfg.Mode
-	if m.Kind != mode.Reverse {
-		c.carry(newWire(c, c.raw, route{}))
-		return
+	var rt route
+	if m := &c.e.cfg.Mode; m.Kind == mode.Reverse {
+		rt = route{scheme: m.Scheme, host: m.Host, port: m.Port}
 	}
-	rt := route{scheme: m.Scheme, host: m.Host, port: m.Port}
 	w := newWire(c, c.raw, rt)
 	c.wire.Store(w)
 	w.due.set(c.e, c.e.settings.Load().Limits.IdleTimeout)

@@ -93,10 +93,14 @@ func (w *wire) passOn(conn net.Conn, rt route) {
 	w.c.carry(newWire(w.c, conn, rt))
 }
 
-// looksLikeHTTP reports whether the client begins with a method: capitals and a
-// space, or capitals as far as it has got.
+// looksLikeHTTP reports whether the client begins with a request line: capitals
+// and a space, or capitals as far as it has got, and the version at the end of the
+// line, if that is there.
 func (w *wire) looksLikeHTTP() bool {
 	b, _ := w.br.Peek(w.br.Buffered())
+	if i := bytes.IndexByte(b, '\n'); i >= 0 && !bytes.Contains(b[:i], []byte(" HTTP/")) {
+		return false
+	}
 	i := bytes.IndexByte(b, ' ')
 	if i < 0 {
 		i = len(b)

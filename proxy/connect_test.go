@@ -88,6 +88,29 @@ func TestInterception(t *testing.T) {
 	}
 }
 
+// As with curl -x https://.
+func TestTLSToTheProxyItself(t *testing.T) {
+	tp := newTap(t, proxy.Config{Settings: proxy.Settings{Insecure: true}})
+	s, secure := newServer(t), newTLSServer(t, tp)
+	c, state := tp.dial().secure(tp, &tls.Config{ServerName: "127.0.0.1"})
+	if err := state.PeerCertificates[0].VerifyHostname("127.0.0.1"); err != nil {
+		t.Error(err)
+	}
+	c.send("GET http://" + s.addr + "/plain HTTP/1.1\r\nHost: h\r\n\r\n")
+	o := s.accept()
+	o.expect("GET /plain HTTP/1.1\r\nHost: h\r\n\r\n")
+	o.send("HTTP/1.1 204 No Content\r\n\r\n")
+	c.expect("HTTP/1.1 204 No Content\r\n\r\n")
+	c.send("CONNECT " + secure.addr + " HTTP/1.1\r\n\r\n")
+	c.expect("HTTP/1.1 200 Connection established\r\n\r\n")
+	c, _ = c.secure(tp, &tls.Config{ServerName: "front.test"})
+	c.send("GET /secure HTTP/1.1\r\nHost: h\r\n\r\n")
+	o = secure.accept()
+	o.expect("GET /secure HTTP/1.1\r\nHost: h\r\n\r\n")
+	o.send("HTTP/1.1 204 No Content\r\n\r\n")
+	c.expect("HTTP/1.1 204 No Content\r\n\r\n")
+}
+
 func TestPlainHTTPInTunnel(t *testing.T) {
 	s, tp := newServer(t), newTap(t, proxy.Config{})
 	c := tp.tunnel(s.addr)
@@ -119,6 +142,12 @@ func TestRawTunnels(t *testing.T) {
 		if rest := c.rest(); rest != "afterwards" {
 			t.Errorf("then %q", rest)
 		}
+	})
+	t.Run("client speaks first in words", func(t *testing.T) {
+		s, tp := newServer(t), newTap(t, proxy.Config{})
+		c := tp.tunnel(s.addr)
+		c.send("NICK bob\r\n")
+		s.accept().expect("NICK bob\r\n")
 	})
 	t.Run("server speaks first", func(t *testing.T) {
 		s, tp := newServer(t), newTap(t, proxy.Config{})

@@ -14,11 +14,12 @@ import (
 
 // A download is the body of a response on its way.
 type download struct {
-	rec   recorder
-	body  http1.Body
-	frame http1.Framing
-	live  bool // it is passed on as it comes
-	sent  bool // the client has got its head
+	rec      recorder
+	body     http1.Body
+	frame    http1.Framing
+	reusable bool // the server keeps its connection open
+	live     bool // it is passed on as it comes
+	sent     bool // the client has got its head
 }
 
 // clientFraming is how the client gets the body. The zero framing means that it

@@ -295,6 +295,48 @@ func TestIPv6(t *testing.T) {
 	}
 }
 
+// Some servers send a body where none may be. It must not be taken for the
+// next response.
+func TestBodyWhereNoneMayBe(t *testing.T) {
+	for _, tc := range []struct{ method, head string }{
+		{"HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"},
+		{"GET", "HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n"},
+		{"GET", "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n"},
+	} {
+		t.Run(tc.method+" "+tc.head[9:12], func(t *testing.T) {
+			s, tp := newServer(t), newTap(t, proxy.Config{})
+			c := tp.dial()
+			c.send(tc.method + " http://" + s.addr + "/ HTTP/1.1\r\nHost: h\r\n\r\n")
+			o := s.accept()
+			o.head()
+			o.send(tc.head)
+			c.expect(tc.head)
+			o.send("hello")
+			c.send("GET http://" + s.addr + "/2 HTTP/1.1\r\nHost: h\r\n\r\n")
+			o = s.accept()
+			o.head()
+			o.send("HTTP/1.1 204 No Content\r\n\r\n")
+			c.expect("HTTP/1.1 204 No Content\r\n\r\n")
+		})
+	}
+}
+
+// A server that closes its connections without saying so: what cannot be
+// repeated must not go out on one of them.
+func TestServerThatClosesUnannounced(t *testing.T) {
+	s, tp := newServer(t), newTap(t, proxy.Config{})
+	c := tp.dial()
+	for range 50 {
+		c.send("POST http://" + s.addr + "/ HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\nx")
+		o := s.accept()
+		o.head()
+		o.expect("x")
+		o.send("HTTP/1.1 204 No Content\r\n\r\n")
+		go o.Close()
+		c.expect("HTTP/1.1 204 No Content\r\n\r\n")
+	}
+}
+
 func TestReusedConnectionThatDied(t *testing.T) {
 	for _, tc := range []struct {
 		method string

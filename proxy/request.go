@@ -35,6 +35,7 @@ func (x *exchange) request() {
 		}
 	}
 	if err != nil {
+		x.f.Request.Body = x.upload.rec.body() // what there is of it, Missing
 		x.abort(uploadError(err))
 		x.fail(err)
 		return

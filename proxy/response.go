@@ -149,6 +149,9 @@ func (x *exchange) setResponse(h *http1.ResponseHead, start time.Time) error {
 		Version: h.Version, Header: h.Header, Start: start, Missing: frame.Kind != http1.NoBody,
 	}}
 	x.down.frame = frame
+	x.down.reusable = frame.Kind != http1.UntilClose && !h.Header.HasToken("Connection", "close") &&
+		(h.Version != "HTTP/1.0" || h.Header.HasToken("Connection", "keep-alive"))
+	x.up.wary = frame.Kind == http1.NoBody && (x.f.Request.Method == http.MethodHead || h.Status != http.StatusOK)
 	x.down.body.Reset(x.up.br, frame, x.set.Limits.MaxHead)
 	return nil
 }
@@ -216,6 +219,7 @@ func (x *exchange) receive() {
 		whole, err = x.takeResponse(false)
 	}
 	if err != nil {
+		x.f.Response.Body = x.down.rec.body() // what there is of it, Missing
 		x.fail(x.downloadError(err))
 		return
 	}
@@ -263,11 +267,7 @@ func (x *exchange) release() {
 	if up == nil {
 		return
 	}
-	r := x.f.Response
-	reusable := x.down.body.Done() && x.down.frame.Kind != http1.UntilClose &&
-		!r.Header.HasToken("Connection", "close") && !x.f.Request.Header.HasToken("Connection", "close") &&
-		(r.Version != "HTTP/1.0" || r.Header.HasToken("Connection", "keep-alive")) && x.uploaded()
-	if reusable {
+	if x.down.body.Done() && x.down.reusable && !x.f.Request.Header.HasToken("Connection", "close") && x.uploaded() {
 		x.c.pool.put(up)
 		return
 	}

@@ -18,6 +18,8 @@ type upstream struct {
 	br    *bufio.Reader
 	info  *flow.ServerConn
 	used  bool      // it has carried an exchange before
+	tried bool      // it has carried two, so that the server does keep it open
+	wary  bool      // its last response may be followed by a body that it must not have
 	since time.Time // unused since
 }
 
@@ -37,18 +39,30 @@ func (u *upstream) close() {
 	u.info.Close(time.Now(), "")
 }
 
-// aliveCheck is how long an upstream may be unused before it is looked at.
-const aliveCheck = time.Second
+const (
+	// aliveCheck is how long an upstream may be unused before it is looked at.
+	aliveCheck = time.Second
+
+	// settle is how soon after its response a server closes a connection that it
+	// does not keep open, though it did not say so.
+	settle = 5 * time.Millisecond
+)
 
 // fresh reports whether an unused connection can be used again: the server has
 // neither closed it nor said anything unasked. Without need it is not looked at
-// after a short while: a system call costs more than the rare retry.
+// after a short while: a system call costs more than the rare retry. With
+// careful, for a request that cannot be repeated, a server that was not yet seen
+// to keep the connection open gets a moment to close it.
 func (u *upstream) fresh(careful bool) bool {
 	if u.br.Buffered() > 0 {
 		return false
 	}
-	if !careful && time.Since(u.since) < aliveCheck {
+	unused := time.Since(u.since)
+	if !careful && !u.wary && unused < aliveCheck {
 		return true
+	}
+	if careful && !u.tried && unused < settle {
+		time.Sleep(settle - unused)
 	}
 	return quiet(u.raw)
 }
@@ -79,7 +93,7 @@ func (p *pool) get(key upstreamKey, careful bool) *upstream {
 
 // put gives an upstream back that has been read to the end of a response.
 func (p *pool) put(u *upstream) {
-	u.used = true
+	u.used, u.tried = true, u.used
 	u.since = time.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()

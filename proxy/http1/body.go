@@ -243,7 +243,7 @@ func (b *Body) addTrailer(line []byte) error {
 		if err := checkLines(text); err != nil {
 			return err
 		}
-		h, err := parseFields(text)
+		h, err := parseFields(text, false)
 		if err != nil {
 			return err
 		}

@@ -114,11 +114,13 @@ func ParseRequest(raw string) (RequestHead, error) {
 		return h, err
 	}
 	var err error
-	h.Header, err = parseFields(rest)
+	h.Header, err = parseFields(rest, false)
 	return h, err
 }
 
 // ParseResponse parses the head of a response, which ends with its blank line.
+// White space before a colon is dropped, as RFC 9112, section 5.1 demands of
+// proxies.
 func ParseResponse(raw string) (ResponseHead, error) {
 	var h ResponseHead
 	line, rest, _ := strings.Cut(raw, "\r\n")
@@ -136,16 +138,13 @@ func ParseResponse(raw string) (ResponseHead, error) {
 	h.Version, h.Reason = version, reason
 	h.Status = int(status[0]-'0')*100 + int(status[1]-'0')*10 + int(status[2]-'0')
 	var err error
-	h.Header, err = parseFields(rest)
+	h.Header, err = parseFields(rest, true)
 	return h, err
 }
 
 // checkLines rejects what may not be in a head at all: NUL, and CR and LF other
 // than as CRLF; and a head without its end.
 func checkLines(raw string) error {
-	if !strings.HasSuffix(raw, "\r\n") {
-		return syntaxErrorf("head without an empty line at its end")
-	}
 	n := strings.Count(raw, "\r\n")
 	switch {
 	case strings.Count(raw, "\n") != n:
@@ -154,12 +153,15 @@ func checkLines(raw string) error {
 		return syntaxErrorf("bare CR in head")
 	case strings.IndexByte(raw, 0) >= 0:
 		return syntaxErrorf("NUL in head")
+	case !strings.HasSuffix(raw, "\r\n"):
+		return syntaxErrorf("head without an empty line at its end")
 	}
 	return nil
 }
 
 // parseFields parses field lines up to an empty line, which must be the last.
-func parseFields(text string) (flow.Header, error) {
+// With spaced there may be white space before colons.
+func parseFields(text string, spaced bool) (flow.Header, error) {
 	if text == "\r\n" {
 		return nil, nil
 	}
@@ -169,7 +171,7 @@ func parseFields(text string) (flow.Header, error) {
 		if !ok || line == "" {
 			return h, syntaxErrorf("empty line inside head")
 		}
-		f, err := parseField(line)
+		f, err := parseField(line, spaced)
 		if err != nil {
 			return h, err
 		}
@@ -178,8 +180,11 @@ func parseFields(text string) (flow.Header, error) {
 	return h, nil
 }
 
-func parseField(line string) (flow.Field, error) {
+func parseField(line string, spaced bool) (flow.Field, error) {
 	name, value, ok := strings.Cut(line, ":")
+	if spaced {
+		name = strings.TrimRight(name, " \t")
+	}
 	switch {
 	case line[0] == ' ' || line[0] == '\t':
 		return flow.Field{}, syntaxErrorf("folded header line %.40q", line)

@@ -50,6 +50,7 @@ func TestParseResponse(t *testing.T) {
 		"HTTP/1.0 404 Not  Found \r\n\r\n":     {Version: "HTTP/1.0", Status: 404, Reason: "Not  Found "},
 		"HTTP/1.1 999\r\n\r\n":                 {Version: "HTTP/1.1", Status: 999},
 		"HTTP/1.1 204 \r\nA: \xe4\x01\r\n\r\n": {Version: "HTTP/1.1", Status: 204, Header: flow.Header{{Name: "A", Value: "\xe4\x01"}}},
+		"HTTP/1.1 200 \r\nA \t: b\r\n\r\n":     {Version: "HTTP/1.1", Status: 200, Header: flow.Header{{Name: "A", Value: "b"}}},
 	} {
 		h, err := http1.ParseResponse(raw)
 		if err != nil || h.Version != want.Version || h.Status != want.Status || h.Reason != want.Reason || !slices.Equal(h.Header, want.Header) {
@@ -59,6 +60,7 @@ func TestParseResponse(t *testing.T) {
 	for _, raw := range []string{
 		"", "HTTP/1.1\r\n\r\n", "HTTP/1.1 20\r\n\r\n", "HTTP/1.1 2000\r\n\r\n", "HTTP/1.1 +20\r\n\r\n", "HTTP/1.1 099 x\r\n\r\n",
 		"HTTP/2 200\r\n\r\n", "ICY 200 OK\r\n\r\n", "HTTP/1.1  200\r\n\r\n", "HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n", "HTTP/1.1 200 a\rb\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nA b: c\r\n\r\n", "HTTP/1.1 200 OK\r\n : c\r\n\r\n",
 	} {
 		if h, err := http1.ParseResponse(raw); err == nil {
 			t.Errorf("ParseResponse(%q) = %+v", raw, h)
