@@ -35,6 +35,7 @@ func TestServerFailures(t *testing.T) {
 		{"has a bare LF", "HTTP/1.1 200 OK\nA: b\r\n\r\n", "bare LF"},
 		{"has a bad length", "HTTP/1.1 200 OK\r\nContent-Length: +1\r\n\r\n", "invalid Content-Length"},
 		{"has a bad chunk", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", "invalid chunk size"},
+		{"switches unasked", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n", "without being asked to"},
 		{"promises for ever", strings.Repeat("HTTP/1.1 103 Hint\r\n\r\n", 100), "informational responses"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -110,17 +110,23 @@ func (m *carrier) ModifyRequest(req *http.Request) error {
 // RoundTrip gets the response. What it returns stands for it: the response
 // itself is in the flow.
 func (m *carrier) RoundTrip(req *http.Request) (*http.Response, error) {
-	if w := m.wire(req); w != nil && w.x != nil {
+	w := m.wire(req)
+	if w != nil && w.x != nil {
 		func() {
 			defer w.guard()
 			w.x.roundTrip()
 		}()
 	}
-	return &http.Response{
+	res := &http.Response{}
+	if w != nil {
+		res = &w.stub
+	}
+	*res = http.Response{
 		StatusCode: http.StatusNoContent,
 		ProtoMajor: 1, ProtoMinor: 1,
 		Body: http.NoBody, Request: req, Close: true,
-	}, nil
+	}
+	return res, nil
 }
 
 // ModifyResponse passes the response on and ends the exchange.
@@ -252,7 +258,7 @@ func appendMartianHead(dst []byte, req *incoming) []byte {
 			dst = http1.AppendField(dst, f.Name, f.Value)
 		}
 	}
-	return append(dst, "Host: martian\r\n\r\n"...)
+	return append(dst, "\r\n"...)
 }
 
 // Write drops what martian writes: the engine has written the response.

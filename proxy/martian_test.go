@@ -179,7 +179,7 @@ func TestMartianHead(t *testing.T) {
 			Header: flow.Header{{Name: "Content-Length", Value: "5"}, {Name: "connection", Value: "close"}, {Name: "X", Value: "y"}},
 		}}
 		head := string(appendMartianHead(nil, req))
-		if want := tc.method + " " + tc.want + " HTTP/1.1\r\nconnection: close\r\nHost: martian\r\n\r\n"; head != want {
+		if want := tc.method + " " + tc.want + " HTTP/1.1\r\nconnection: close\r\n\r\n"; head != want {
 			t.Errorf("head = %q; want %q", head, want)
 		}
 		got, err := http.ReadRequest(bufio.NewReader(strings.NewReader(head)))

@@ -123,6 +123,9 @@ func (x *exchange) readResponse(up *upstream) error {
 			x.relayInformational(raw, h.Status)
 			continue
 		}
+		if h.Status == http.StatusSwitchingProtocols && !x.f.Request.Header.Has("Upgrade") {
+			return errors.New("server switches protocols without being asked to")
+		}
 		return x.setResponse(&h, start)
 	}
 	return fmt.Errorf("more than %d informational responses", maxInformational)
@@ -165,7 +168,14 @@ func (x *exchange) switching() bool {
 // tunnel passes a 101 response on and then whatever follows, until both sides
 // are through. The client's connection is at its end then.
 func (x *exchange) tunnel() {
-	x.responseHooks()
+	if x.upload.done != nil {
+		x.awaitPump()
+	}
+	if !x.in.body.Done() {
+		x.fail(errors.New("server switches protocols in the middle of the request"))
+	} else {
+		x.responseHooks()
+	}
 	up := x.up
 	if x.f.Error != nil || x.f.Response.Status != http.StatusSwitchingProtocols {
 		x.deliver()

@@ -245,6 +245,22 @@ func TestUpgrade(t *testing.T) {
 	}
 }
 
+// What is left of the request would be taken for the other protocol.
+func TestUpgradeInTheMiddleOfTheRequest(t *testing.T) {
+	s, tp := newServer(t), newTap(t, proxy.Config{})
+	c := tp.dial()
+	c.send("POST http://" + s.addr + "/ HTTP/1.1\r\nHost: h\r\nUpgrade: x\r\nContent-Length: 10\r\n\r\n12345")
+	o := s.accept()
+	o.head()
+	o.send("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n")
+	if got := c.head(); !strings.HasPrefix(got, "HTTP/1.1 502 ") {
+		t.Errorf("got %q", got)
+	}
+	if f := tp.final(0); f.Error == nil || !strings.Contains(f.Error.Msg, "in the middle of the request") {
+		t.Errorf("error = %+v", f.Error)
+	}
+}
+
 func TestBodySizeLimit(t *testing.T) {
 	set := proxy.Settings{BodySizeLimit: 4}
 	const post = "POST http://$S/ HTTP/1.1\r\nHost: h\r\n"

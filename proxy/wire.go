@@ -34,6 +34,7 @@ type wire struct {
 	once  sync.Once
 
 	feed   feed
+	stub   http.Response // what martian gets for a response
 	req    *incoming // read, but not yet begun
 	x      *exchange // nil between exchanges
 	broken bool      // nothing more can be read from it or written to it
