@@ -117,7 +117,7 @@ func (w *wire) looksLikeHTTP() bool {
 func (w *wire) rawTunnel(rt route) {
 	e := w.c.e
 	t := target{proxyAuth: rt.proxyAuth}
-	t.upstreamKey = upstreamKey{host: rt.host, port: rt.port, tunnel: true, set: e.settings.Load()}
+	t.upstreamKey = upstreamKey{host: asciiHost(rt.host), port: rt.port, tunnel: true, set: e.settings.Load()}
 	u, err := e.dial(e.ctx, t)
 	if err != nil {
 		e.log.Warn("tunnel failed", "client", w.c.info.Load().Peer, "reason", err)

@@ -11,10 +11,13 @@ import (
 	"net"
 	"strconv"
 	"time"
+	"unicode/utf8"
 
 	"moontap/flowstore/flow"
 	"moontap/proxy/http1"
 	"moontap/proxy/mode"
+
+	"golang.org/x/net/idna"
 )
 
 var errLoop = errors.New("the request leads back to this proxy")
@@ -23,6 +26,20 @@ var errLoop = errors.New("the request leads back to this proxy")
 type target struct {
 	upstreamKey
 	proxyAuth string // for the upstream proxy, when the mode names no user
+}
+
+// asciiHost returns host as DNS and TLS have it: a name in Unicode with A-labels.
+// What cannot be one stays as it is.
+func asciiHost(host string) string {
+	for i := range len(host) {
+		if host[i] >= utf8.RuneSelf {
+			if ascii, err := idna.Lookup.ToASCII(host); err == nil {
+				return ascii
+			}
+			return host
+		}
+	}
+	return host
 }
 
 func (t *target) addr() string { return net.JoinHostPort(t.host, strconv.Itoa(t.port)) }

@@ -71,6 +71,7 @@ func New(cfg Config) (*Engine, error) {
 	if e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)
 	}
+	e.cfg.Mode.Host = asciiHost(cfg.Mode.Host)
 	e.registry = registry{
 		listeners: map[net.Listener]struct{}{},
 		clients:   map[*client]struct{}{},

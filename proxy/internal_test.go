@@ -135,6 +135,23 @@ func TestPoolForgetsWhatIsUnused(t *testing.T) {
 }
 
 // A connection on which the server speaks unasked cannot be used again.
+func TestServerGetsTimeToClose(t *testing.T) {
+	for _, tc := range []struct{ careful, tried, waits bool }{
+		{careful: true, waits: true},
+		{careful: true, tried: true},
+		{careful: false},
+	} {
+		since := time.Now()
+		u := &upstream{br: newReader(""), tried: tc.tried, since: since}
+		if !u.fresh(tc.careful) {
+			t.Errorf("%+v: not fresh", tc)
+		}
+		if waited := time.Since(since) >= settle; tc.waits && !waited {
+			t.Errorf("%+v: did not wait", tc)
+		}
+	}
+}
+
 func TestQuiet(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -35,10 +35,10 @@ type wire struct {
 
 	feed   feed
 	stub   http.Response // what martian gets for a response
-	req    *incoming // read, but not yet begun
-	x      *exchange // nil between exchanges
-	broken bool      // nothing more can be read from it or written to it
-	passed bool      // another wire has taken the connection over
+	req    *incoming     // read, but not yet begun
+	x      *exchange     // nil between exchanges
+	broken bool          // nothing more can be read from it or written to it
+	passed bool          // another wire has taken the connection over
 }
 
 // A route says where the requests of a wire go. The zero route is that of a
