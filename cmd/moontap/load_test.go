@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -93,7 +94,7 @@ func getAll(proxyAddr, target string, pool *x509.CertPool, n int) error {
 		body, err := io.ReadAll(res.Body)
 		res.Body.Close()
 		if err != nil || string(body) != "hello\n" || res.Header.Get("Newheader") != "foo" {
-			return fmt.Errorf("answer %q, newheader %q, error %v", body, res.Header.Get("Newheader"), err)
+			return errors.Join(fmt.Errorf("answer %q, newheader %q", body, res.Header.Get("Newheader")), err)
 		}
 	}
 	return nil
