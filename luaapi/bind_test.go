@@ -50,6 +50,9 @@ var bindings = []struct{ name, lua string }{
 		fails(function() flow.response.headers["x"] = "a\r\nb: c" end, "must be one line")
 		fails(function() flow.response.headers["x\n"] = "a" end, "header name must not be")
 		fails(function() flow.response.headers["x"] = {{}} end, "must be a string or a list of strings")
+		fails(function() Headers{}["x"] = "a\nb" end, "must be one line")
+		fails(function() Headers{ ["x"] = "a\nb" } end, "must be one line")
+		fails(function() Headers{}:add("x", "a\nb") end, "must be one line")
 		fails(function() flow.request.cookies["x"] = "a\nb" end, "must be one line")
 		fails(function() flow.request.copy() end, "with a colon")`},
 	{"request", `
@@ -150,7 +153,10 @@ var bindings = []struct{ name, lua string }{
 		p.cookies.n = "1; HttpOnly"
 		assert(p.cookies.n[1].attrs:has("httponly") and #p.cookies == 3)
 		p.cookies.x = nil
-		assert(#p.headers:get_all("set-cookie") == 2)`},
+		assert(#p.headers:get_all("set-cookie") == 2)
+		p.cookies.n = {"9; Path=/q", {value = "10", attrs = ODict{Secure = ""}}, {"11", {Path = "/"}}}
+		local all = p.headers:get_all("set-cookie")
+		assert(all[2] == "n=9; Path=/q" and all[3]:find("^n=10; Secure") and all[4] == "n=11; Path=/")`},
 	{"headers", `
 		local h = flow.response.headers
 		assert(h["content-type"] == "text/html; charset=utf-8" and h.content_type == h["Content-Type"])

@@ -33,7 +33,11 @@ var libraryFunctions = []function{
 
 func dictMaker(c classID) func(*lua.LState, *instance) int {
 	return func(L *lua.LState, in *instance) int {
-		L.Push(&newDict(in, c, toFields(L, L.Get(1), nil)).ud)
+		h := toFields(L, L.Get(1), nil)
+		if c == classHeaders {
+			checkFields(L, h)
+		}
+		L.Push(&newDict(in, c, h).ud)
 		return 1
 	}
 }

@@ -147,9 +147,9 @@ func replayRequest(L *lua.LState, in *instance) int {
 		L.RaiseError("there is nobody here to replay flows")
 	case o.f.Live:
 		L.RaiseError("flow is still in progress")
-	case o.request == nil:
+	case o.f.Request == nil:
 		L.RaiseError("flow has no request")
-	case o.request.r.Missing:
+	case o.req.Missing:
 		L.RaiseError("the request's body was not kept")
 	}
 	f := o.f.Clone()

@@ -15,6 +15,7 @@ type dict struct {
 	ud   lua.LUserData
 	in   *instance
 	fold bool         // names are compared without regard to case
+	head bool         // Headers: nothing that would break the head of a message
 	of   *message     // whose fields these are, asked before each change; nil for others
 	list *flow.Header // where the pairs are; nil for a view
 	view *dictView
@@ -31,7 +32,7 @@ type dictView struct {
 }
 
 func (d *dict) init(in *instance, c classID, fold bool) {
-	d.in, d.fold = in, fold
+	d.in, d.fold, d.head = in, fold, c == classHeaders
 	d.ud = lua.LUserData{Value: d, Metatable: in.meta[c]}
 }
 
@@ -77,7 +78,7 @@ func (d *dict) load() flow.Header {
 // store replaces the pairs, and raises when they must not change or would break
 // a message's head.
 func (d *dict) store(L *lua.LState, h flow.Header) {
-	if d.of != nil {
+	if d.head {
 		checkFields(L, h)
 	}
 	d.put(L, h)
@@ -136,7 +137,7 @@ func (d *dict) first(L *lua.LState, name string) lua.LValue {
 // set gives name the value or the list of values v; nil deletes.
 func (d *dict) set(L *lua.LState, name string, v lua.LValue) {
 	h, vs := d.load(), valueList(L, name, v, d.take)
-	if d.of != nil {
+	if d.head {
 		for _, v := range vs {
 			checkField(L, name, v)
 		}
@@ -156,8 +157,16 @@ func setKey(L *lua.LState, h *flow.Header, fold bool, name string, v lua.LValue)
 
 // setFields gives name exactly the values vs, in the place of the first one.
 func setFields(h *flow.Header, fold bool, name string, vs ...string) {
-	if fold {
+	if fold && h.Has(name) {
 		h.Set(name, vs...)
+		return
+	}
+	if fold { // nothing to replace: quicker than looking at each field again
+		list := append(make(flow.Header, 0, len(*h)+len(vs)), *h...)
+		for _, v := range vs {
+			list = append(list, flow.Field{Name: name, Value: v})
+		}
+		*h = list
 		return
 	}
 	p := pairsOf(*h)

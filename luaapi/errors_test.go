@@ -2,6 +2,9 @@ package luaapi_test
 
 import (
 	"context"
+	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -94,6 +97,31 @@ func TestLoadErrors(t *testing.T) {
 		if got := w.Scripts(); len(got) != 0 {
 			t.Errorf("scripts = %q after an error", got)
 		}
+	}
+}
+
+// The error of a module is in the first line: logs show no more of it.
+func TestBrokenModule(t *testing.T) {
+	path := writeScript(t, "addon.lua", `require "broken"`)
+	must(t, os.WriteFile(filepath.Join(filepath.Dir(path), "broken.lua"), []byte("x =\n= 1"), 0o600))
+	err := newWorld(t).Load(path)
+	if first, _, _ := strings.Cut(err.Error(), "\n"); !strings.HasSuffix(first, `broken.lua:2:1: syntax error near "="`) {
+		t.Errorf("Load = %q", err)
+	}
+}
+
+// Somebody who gives up need not wait until the time of the script is up.
+func TestLoadingIsInterrupted(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	w := newWorld(t, func(c *luaapi.Config) { c.Context = ctx })
+	loaded := make(chan error)
+	go func() {
+		loaded <- w.Load(writeScript(t, "addon.lua", `proxy.log("loading") while true do pcall(function() while true do end end) end`))
+	}()
+	w.log.wait(t, "loading")
+	cancel()
+	if err := <-loaded; !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "addon.lua: stopped") {
+		t.Errorf("Load = %v", err)
 	}
 }
 

@@ -33,17 +33,18 @@ func flowClass() *class {
 
 // summary is one line about the flow.
 func (o *flowObj) summary() string {
-	if o.request == nil {
+	if o.f.Request == nil {
 		return "Flow " + o.f.ID.String()
 	}
-	return o.request.r.Method + " " + o.request.r.PrettyURL()
+	return o.req.Method + " " + o.req.PrettyURL()
 }
 
 func (o *flowObj) requestValue() lua.LValue {
-	if o.request == nil {
+	q := o.requestObject()
+	if q == nil {
 		return lua.LNil
 	}
-	return &o.request.ud
+	return &q.ud
 }
 
 func flowLinks() []member {
@@ -108,9 +109,9 @@ func (o *flowObj) client() lua.LValue {
 // assignRequest replaces the contents of the request, whose object stays.
 func (o *flowObj) assignRequest(L *lua.LState, v lua.LValue) {
 	if ud, ok := v.(*lua.LUserData); ok {
-		if q, ok := ud.Value.(*requestObj); ok && o.request != nil {
+		if q, ok := ud.Value.(*requestObj); ok && o.f.Request != nil {
 			o.edit(L, dirtyRequest)
-			o.request.r = q.r
+			o.req = *q.r
 			return
 		}
 	}
@@ -247,14 +248,14 @@ func flowMethods() []member {
 
 func (o *flowObj) replace(L *lua.LState) int {
 	r := argReplacer(L, o.in)
-	if o.request != nil {
-		if path := r.in(o.request.r.Path); r.count > 0 {
+	if q := o.requestObject(); q != nil {
+		if path := r.in(q.r.Path); r.count > 0 {
 			if !isPath(path) {
 				L.RaiseError("path must not be %q", path)
 			}
-			o.request.editRequest(L).Path = path
+			q.editRequest(L).Path = path
 		}
-		o.request.replace(L, r)
+		q.replace(L, r)
 	}
 	if o.response != nil {
 		o.response.replace(L, r)

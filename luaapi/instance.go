@@ -3,6 +3,7 @@ package luaapi
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"path/filepath"
 	"regexp"
@@ -115,8 +116,15 @@ func (m *Manager) newInstance(ctx context.Context, s script, chunk *runtime.Chun
 	return in, nil
 }
 
-// start runs the chunk, collects its handlers and runs the start handler.
-func (in *instance) start(ctx context.Context, chunk *runtime.Chunk) error {
+// start runs the chunk, collects its handlers and runs the start handler. When
+// ctx ends the script is stopped: a user who waits for it can give up.
+func (in *instance) start(ctx context.Context, chunk *runtime.Chunk) (err error) {
+	stop := context.AfterFunc(ctx, in.rt.Interrupt)
+	defer func() {
+		if stop(); err != nil && ctx.Err() != nil {
+			err = fmt.Errorf("%s: stopped: %w", filepath.Base(in.path), context.Cause(ctx))
+		}
+	}()
 	if err := in.rt.Do(ctx, in.bind); err != nil {
 		return err
 	}
@@ -139,7 +147,10 @@ func (in *instance) start(ctx context.Context, chunk *runtime.Chunk) error {
 	if _, err := in.call(ctx, evStart, 0, &in.ctx.ud, in.argv()); err != nil {
 		return in.script.explain(err, evStart.String())
 	}
-	return in.collect(ctx, table) // start may define handlers
+	if err := in.collect(ctx, table); err != nil { // start may define handlers
+		return err
+	}
+	return in.rt.Do(ctx, func(L *lua.LState) { in.warnUnknown(L, table) })
 }
 
 // argv is the argument of start.
@@ -176,7 +187,6 @@ func (in *instance) collect(ctx context.Context, table *lua.LTable) error {
 		for e := range events {
 			in.hooks.fn[e] = in.wrap(L, in.handler(L, table, event(e)), table)
 		}
-		in.warnUnknown(L, table)
 	})
 	return errors.Join(err, failed)
 }
@@ -302,8 +312,7 @@ func (in *instance) call(ctx context.Context, e event, nret int, args ...lua.LVa
 // stays as it was, and the copy, which the handler may still use, is nil.
 func (in *instance) onFlow(ctx context.Context, e event, f *flow.Flow, nret int) (o *flowObj, rets []lua.LValue, err error) {
 	o = in.newFlow(f, scopeHandler)
-	o.args = [2]lua.LValue{&in.ctx.ud, &o.ud}
-	rets, err = in.call(ctx, e, nret, o.args[:]...)
+	rets, err = in.call(ctx, e, nret, &in.ctx.ud, &o.ud)
 	if err != nil && (errors.Is(err, runtime.ErrAbandoned) || errors.Is(err, runtime.ErrClosed)) {
 		return nil, nil, err
 	}

@@ -36,6 +36,9 @@ const ModeOffline = "offline"
 // Config is what a Manager works with. Only Log is required: without one of the
 // others the functions that need it raise an error in the script.
 type Config struct {
+	// Context ends when the program is to end: a script that is being loaded is
+	// stopped then. Nil means never.
+	Context  context.Context
 	Options  *option.Set       // whose option scripts, if there is one, names the addons
 	Commands *command.Registry // gets the command script.run
 	Hooks    *hook.Chain       // gets one entry, "lua", for all addons
@@ -76,7 +79,10 @@ type addonLists [eventCount][]*addon
 // chain now, so that addons loaded later still run before hooks added after it.
 func NewManager(cfg Config) *Manager {
 	m := &Manager{cfg: cfg}
-	m.ctx, m.cancel = context.WithCancel(context.Background())
+	if cfg.Context == nil {
+		cfg.Context = context.Background()
+	}
+	m.ctx, m.cancel = context.WithCancel(cfg.Context)
 	m.lists.Store(new(addonLists))
 	if cfg.Hooks != nil {
 		if err := cfg.Hooks.Add("lua", chainEntry{m}); err != nil {

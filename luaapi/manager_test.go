@@ -429,7 +429,7 @@ func TestOffline(t *testing.T) {
 func TestHintsWhenLoading(t *testing.T) {
 	w := newWorld(t)
 	w.load(t, `function reqest() end function helper() end`)
-	if !w.log.has("there is no event reqest (request?)") || w.log.has("helper") {
+	if !w.log.has("there is no event reqest (request?)") || w.log.has("helper") || len(w.log.all()) != 1 {
 		t.Errorf("log = %q", w.log.all())
 	}
 }

@@ -24,22 +24,20 @@ const (
 	dirtyState // killed, backup
 )
 
-// A flowObj is a flow as Lua sees it: a private copy with its userdata and those
-// of its parts in one piece, which lives as long as the script refers to it.
-// It belongs to whoever holds the baton.
+// A flowObj is a flow as Lua sees it: a private copy, which lives as long as the
+// script refers to it. It belongs to whoever holds the baton. One is made for
+// each event, so it is small; what few handlers look at is made when they do.
 type flowObj struct {
 	ud       lua.LUserData
 	in       *instance
 	f        flow.Flow
 	scope    scope
 	dirty    uint8
-	killed   bool // by this handler
-	request  *requestObj
+	killed   bool         // by this handler
+	req      flow.Request // f's, which request shows
+	request  *requestObj  // nil until somebody looks at it
 	response *responseObj
-	ownReq   requestObj // what request points to at first
-	ownResp  responseObj
 	parts    *flowParts
-	args     [2]lua.LValue // of its handler
 }
 
 // flowParts are the children of a flow that few handlers look at.
@@ -62,20 +60,14 @@ func (in *instance) newFlow(f *flow.Flow, s scope) *flowObj {
 // stay the same.
 func (o *flowObj) load(f *flow.Flow) {
 	o.f = *f
-	switch {
-	case f.Request == nil:
-		o.request = nil
-	case o.request == nil:
-		o.request = &o.ownReq
-		o.request.init(o.in, o, f.Request)
-	default:
-		o.request.r = *f.Request
+	if f.Request != nil {
+		o.req = *f.Request
 	}
 	switch {
 	case f.Response == nil:
 		o.response = nil
 	case o.response == nil:
-		o.response = &o.ownResp
+		o.response = new(responseObj)
 		o.response.init(o.in, o, f.Response)
 	default:
 		o.response.r = *f.Response
@@ -85,13 +77,22 @@ func (o *flowObj) load(f *flow.Flow) {
 
 // link makes the copy's messages those that the objects hold.
 func (o *flowObj) link() {
-	o.f.Request, o.f.Response = nil, nil
-	if o.request != nil {
-		o.f.Request = &o.request.r
+	if o.f.Request != nil {
+		o.f.Request = &o.req
 	}
+	o.f.Response = nil
 	if o.response != nil {
 		o.f.Response = &o.response.r
 	}
+}
+
+// requestObject is the request, nil when the flow has none.
+func (o *flowObj) requestObject() *requestObj {
+	if o.request == nil && o.f.Request != nil {
+		o.request = new(requestObj)
+		o.request.init(o.in, o, &o.req)
+	}
+	return o.request
 }
 
 // edit is asked before each change, and raises when there may be none.
@@ -130,8 +131,8 @@ func (o *flowObj) setResponse(r *responseObj) {
 // writeBack copies what the handler changed to the flow that the copy was made
 // of, and leaves everything else alone.
 func (o *flowObj) writeBack(f *flow.Flow) {
-	if o.dirty&dirtyRequest != 0 && o.request != nil {
-		*f.Request = o.request.r
+	if o.dirty&dirtyRequest != 0 && o.f.Request != nil {
+		*f.Request = o.req
 	}
 	if o.dirty&dirtyResponse != 0 {
 		switch {

@@ -59,6 +59,8 @@ func (m *Manager) runOnce(ctx context.Context, s script, chunk *runtime.Chunk, f
 		return nil, s.explain(err, "")
 	}
 	defer in.close(ctx)
+	stop := context.AfterFunc(ctx, in.rt.Interrupt)
+	defer stop()
 	run.Flow.KeepBackup()
 	for _, e := range append(savedEvents(f), evDone) {
 		if err := in.runStep(ctx, e, run); err != nil {

@@ -13,11 +13,12 @@ import (
 type requestObj struct {
 	message
 	ud lua.LUserData
-	r  flow.Request
+	r  *flow.Request // its own, or that of its flow
 }
 
+// init makes q show r, and change it.
 func (q *requestObj) init(in *instance, o *flowObj, r *flow.Request) {
-	q.r = *r
+	q.r = r
 	q.ud = lua.LUserData{Value: q, Metatable: in.meta[classRequest]}
 	q.message.init(in, o, dirtyRequest, &q.r.Message)
 }
@@ -25,7 +26,7 @@ func (q *requestObj) init(in *instance, o *flowObj, r *flow.Request) {
 // editRequest is asked before each change.
 func (q *requestObj) editRequest(L *lua.LState) *flow.Request {
 	q.edit(L)
-	return &q.r
+	return q.r
 }
 
 func requestClass() *class {
@@ -39,7 +40,7 @@ func requestClass() *class {
 // requestText makes a property of a string field of the request.
 func requestText(name, doc string, field func(*flow.Request) *string, check func(string) bool) member {
 	return prop(name, "string", doc,
-		func(_ *lua.LState, q *requestObj) lua.LValue { return lua.LString(*field(&q.r)) },
+		func(_ *lua.LState, q *requestObj) lua.LValue { return lua.LString(*field(q.r)) },
 		func(L *lua.LState, q *requestObj, v lua.LValue) {
 			s := wantString(L, v, name)
 			if !check(s) {
@@ -184,7 +185,7 @@ func (q *requestObj) cookieView() *dict {
 	if v.cookies == nil {
 		v.cookies = newView(q.in, func() flow.Pairs { return q.r.Cookies() }, func(L *lua.LState, p flow.Pairs) {
 			q.edit(L)
-			r := q.r
+			r := *q.r
 			r.SetCookies(p)
 			checkFields(L, r.Header)
 			q.r.Header = r.Header
@@ -233,8 +234,8 @@ func requestMethods() []member {
 			return 1
 		}),
 		method("copy", "() -> Request", "Returns a copy that belongs to no flow.", func(L *lua.LState, q *requestObj) int {
-			c := new(requestObj)
-			c.init(q.in, nil, &q.r)
+			c, r := new(requestObj), *q.r
+			c.init(q.in, nil, &r)
 			L.Push(&c.ud)
 			return 1
 		}),

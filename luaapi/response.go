@@ -174,6 +174,9 @@ func takeCookie(L *lua.LState, v lua.LValue) (string, bool) {
 	value, attrs := t.RawGetString("value"), t.RawGetString("attrs")
 	if value == lua.LNil {
 		value, attrs = t.RawGetInt(1), t.RawGetInt(2)
+		if isCookie(attrs) {
+			return "", false // a list of cookies, not {value, attrs}
+		}
 	}
 	s, ok := scalar(value)
 	if !ok {
@@ -186,6 +189,12 @@ func takeCookie(L *lua.LState, v lua.LValue) (string, bool) {
 	}
 	r.SetCookies([]flow.SetCookie{c})
 	return strings.TrimPrefix(r.Header.Get("Set-Cookie"), "x="), true
+}
+
+// isCookie reports whether v is a cookie as a table, not the attributes of one.
+func isCookie(v lua.LValue) bool {
+	t, ok := v.(*lua.LTable)
+	return ok && (t.RawGetString("value") != lua.LNil || t.Len() > 0 && t.RawGetInt(1).Type() != lua.LTTable)
 }
 
 // refresh shifts the dates of r from when it was recorded to now.

@@ -42,7 +42,7 @@ func runConsole(ctx context.Context, opts *option.Set, inv *invocation, stdout, 
 	if err != nil {
 		return joinErrors(err, s.close())
 	}
-	if err := s.start(true); err != nil {
+	if err := s.start(ctx, true); err != nil {
 		console.Close()
 		return joinErrors(err, s.close())
 	}

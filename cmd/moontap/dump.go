@@ -41,7 +41,7 @@ func runDump(ctx context.Context, opts *option.Set, inv *invocation, stdout, std
 		return err
 	}
 	d.store = s.store
-	if err := s.start(false); err != nil {
+	if err := s.start(ctx, false); err != nil {
 		return joinErrors(err, s.close())
 	}
 	if inv.commands {

@@ -189,9 +189,9 @@ func (s *session) addr() string {
 }
 
 // start adds the features and their commands, loads the scripts, and lets
-// clients in. In the console it comes after tui.New, which finds flows for
-// commands.
-func (s *session) start(interactive bool) error {
+// clients in. A script that is being loaded when ctx ends is stopped. In the
+// console start comes after tui.New, which finds flows for commands.
+func (s *session) start(ctx context.Context, interactive bool) error {
 	luaMode := s.spec.String()
 	if s.listener == nil && !interactive {
 		luaMode = luaapi.ModeOffline
@@ -199,6 +199,7 @@ func (s *session) start(interactive bool) error {
 	s.replay = replay.NewClient(s.store, s.engine)
 	s.intercept = addon.NewInterceptor(s.opts, s.store)
 	s.lua = luaapi.NewManager(luaapi.Config{
+		Context: ctx,
 		Options: s.opts, Commands: s.cmds, Hooks: s.hooks, Store: s.store,
 		Replay: s.replay.Replay, Kill: s.engine.Kill,
 		Hold: s.intercept.Hold, Resume: s.intercept.Resume,

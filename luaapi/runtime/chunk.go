@@ -87,7 +87,7 @@ func parseError(name, src string, err error) *Error {
 		}
 		return syntaxError(name, strings.Count(strings.TrimRight(src, "\r\n"), "\n")+1, msg)
 	case errors.As(err, &p):
-		e := syntaxError(name, p.Pos.Line, p.Message)
+		e := syntaxError(name, p.Pos.Line, strings.Replace(p.Message, "Invalid token", "invalid token", 1))
 		e.Column = p.Pos.Column
 		if p.Token != "" {
 			e.Msg += " near " + strconv.Quote(p.Token)

@@ -114,7 +114,7 @@ func (s *State) findModule(L *lua.LState) int {
 		}
 		chunk, err := s.file(path)
 		if err != nil {
-			L.RaiseError("error loading module '%s':\n\t%s", name, err.Error())
+			L.RaiseError("error loading module '%s': %s", name, err.Error())
 		}
 		L.Push(s.Load(chunk))
 		return 1

@@ -87,6 +87,19 @@ func (s *State) check(w *worker) {
 	}
 }
 
+// Interrupt stops the code that runs now, as if its time were up. It does nothing
+// when no call runs or the one that does waits in Block.
+func (s *State) Interrupt() {
+	w := s.running.Load()
+	if w == nil {
+		return
+	}
+	call := w.ctx.call.Load()
+	if s.running.Load() == w { // so call is under way, or over and its number too
+		w.ctx.cancel(call)
+	}
+}
+
 // abandon gives up the State because a call is stuck.
 func (s *State) abandon() {
 	if s.die(ErrAbandoned) && s.cfg.OnAbandon != nil {
