@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -136,13 +137,24 @@ func (m *Manager) runCommand() command.Command {
 			{Name: "arguments", Type: command.Strs, Optional: true},
 		},
 		Run: func(ctx context.Context, a command.Args) (any, error) {
-			words := []string{shellQuote(a.Str(1))}
-			for _, arg := range a.Strs(2) {
-				words = append(words, shellQuote(arg))
-			}
-			return m.runOver(ctx, strings.Join(words, " "), a.Flows(0))
+			return m.runOver(ctx, runSpec(a.Str(1), a.Strs(2)), a.Flows(0))
 		},
 	}
+}
+
+// runSpec makes a spec of a path and arguments. A path that is no file but has
+// one before a blank is a spec already: "file.lua arg".
+func runSpec(path string, args []string) string {
+	if _, err := os.Stat(expandHome(path)); err != nil && len(args) == 0 {
+		if _, err := parseSpec(path); err == nil {
+			return path
+		}
+	}
+	words := []string{shellQuote(path)}
+	for _, arg := range args {
+		words = append(words, shellQuote(arg))
+	}
+	return strings.Join(words, " ")
 }
 
 func shellQuote(s string) string {

@@ -156,3 +156,23 @@ func TestScriptRunChangesAllOrNothing(t *testing.T) {
 		t.Errorf("edits = %q", w.store.edits)
 	}
 }
+
+// A prompt has one line for the script and its arguments, as -s has.
+func TestScriptRunSplitsArguments(t *testing.T) {
+	reg := new(command.Registry)
+	w := newWorld(t, func(c *luaapi.Config) { c.Commands = reg })
+	w.store.Add(newFlow())
+	reg.Resolve = func(string) ([]*flow.Flow, error) { return w.store.All(), nil }
+	const src = `function start(ctx, argv) ctx.log(#argv .. (argv[1] or "")) end`
+	plain, blank := writeScript(t, "plain.lua", src), writeScript(t, "with blank.lua", src)
+	for _, c := range []struct{ script, want string }{
+		{plain, "0"},
+		{plain + " 'an arg' x", "2an arg"},
+		{blank, "0"},
+	} {
+		out, err := reg.Run(t.Context(), "script.run @all "+command.Quote(c.script))
+		if text, _ := out.(string); err != nil || !strings.HasSuffix(text, "\n"+c.want) {
+			t.Errorf("script.run of %q = %q, %v; want %q in it", c.script, text, err, c.want)
+		}
+	}
+}

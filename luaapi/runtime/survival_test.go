@@ -61,6 +61,35 @@ func TestEndlessCodeIsStopped(t *testing.T) {
 	}
 }
 
+// Interrupt ends what runs, and nothing that comes later.
+func TestInterrupt(t *testing.T) {
+	w := newWorld(t, runtime.Config{Budget: time.Hour}, `
+		function loop() begun() while true do pcall(function() while true do end end) end end
+		function quick() return 7 end`)
+	begun := make(chan struct{})
+	w.define("begun", func(*lua.LState) int {
+		close(begun)
+		return 0
+	})
+	w.Interrupt()
+	if rets, err := w.Call(t.Context(), w.function("quick"), 1); err != nil || rets[0] != lua.LNumber(7) {
+		t.Errorf("after an interrupt of nothing: %v, %v", rets, err)
+	}
+	loop, ended := w.function("loop"), make(chan error)
+	go func() {
+		_, err := w.Call(t.Context(), loop, 0)
+		ended <- err
+	}()
+	<-begun
+	w.Interrupt()
+	if err := <-ended; !errors.Is(err, runtime.ErrBudget) {
+		t.Errorf("interrupted loop: %v", err)
+	}
+	if _, err := w.Call(t.Context(), w.function("quick"), 1); err != nil {
+		t.Errorf("after an interrupt: %v", err)
+	}
+}
+
 // Others of the same State that wait meanwhile come to no harm.
 func TestRunawayLeavesOthersAlone(t *testing.T) {
 	w := newWorld(t, runtime.Config{Budget: 100 * time.Millisecond, Grace: time.Minute}, `
