@@ -1,11 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
@@ -59,11 +61,12 @@ type configLine struct {
 // parseConfig reads a YAML mapping of option names to scalars or lists of
 // scalars.
 func parseConfig(path string, src []byte) ([]configLine, error) {
-	file, err := parser.ParseBytes(src, 0)
+	file, err := parser.ParseBytes(bytes.TrimPrefix(src, []byte("\uFEFF")), 0)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %s", path, firstLine(err))
+		return nil, fmt.Errorf("%s:%s", path, firstLine(err))
 	}
 	var out []configLine
+	known := anchors{}
 	for _, doc := range file.Docs {
 		entries, err := mapping(path, doc.Body)
 		if err != nil {
@@ -71,7 +74,7 @@ func parseConfig(path string, src []byte) ([]configLine, error) {
 		}
 		for _, e := range entries {
 			name := e.Key.GetToken()
-			values, err := scalars(e.Value)
+			values, err := known.scalars(e.Value)
 			if err != nil {
 				return nil, fmt.Errorf("%s:%d: option %s %w", path, name.Position.Line, name.Value, err)
 			}
@@ -94,15 +97,46 @@ func mapping(path string, body ast.Node) ([]*ast.MappingValueNode, error) {
 	}
 }
 
+// anchors are the values that were given names with &name, for *name.
+type anchors map[string]ast.Node
+
+// resolve returns what n stands for, without anchors, aliases and tags.
+func (a anchors) resolve(n ast.Node) (ast.Node, error) {
+	for {
+		switch x := n.(type) {
+		case *ast.AnchorNode:
+			a[x.Name.GetToken().Value] = x.Value
+			n = x.Value
+		case *ast.AliasNode:
+			name := x.Value.GetToken().Value
+			v, ok := a[name]
+			if !ok {
+				return nil, fmt.Errorf("refers to *%s, but there is no &%s above it", name, name)
+			}
+			delete(a, name) // or a value that holds its own alias would never end
+			defer func() { a[name] = v }()
+			n = v
+		case *ast.TagNode:
+			n = x.Value
+		default:
+			return n, nil
+		}
+	}
+}
+
 // scalars returns the values of an entry: none for null, one for a scalar.
-func scalars(n ast.Node) ([]string, error) {
+func (a anchors) scalars(n ast.Node) ([]string, error) {
+	n, err := a.resolve(n)
+	if err != nil {
+		return nil, err
+	}
 	switch n := n.(type) {
-	case *ast.NullNode:
+	case nil, *ast.NullNode:
 		return nil, nil
 	case *ast.SequenceNode:
 		out := make([]string, 0, len(n.Values))
 		for _, v := range n.Values {
-			s, err := scalar(v)
+			s, err := a.scalar(v)
 			if err != nil {
 				return nil, err
 			}
@@ -110,18 +144,24 @@ func scalars(n ast.Node) ([]string, error) {
 		}
 		return out, nil
 	default:
-		s, err := scalar(n)
+		s, err := a.scalar(n)
 		return []string{s}, err
 	}
 }
 
-func scalar(n ast.Node) (string, error) {
+func (a anchors) scalar(n ast.Node) (string, error) {
+	n, err := a.resolve(n)
+	if err != nil {
+		return "", err
+	}
 	switch n := n.(type) {
 	case *ast.LiteralNode:
 		return n.Value.Value, nil
 	case *ast.StringNode:
 		return n.Value, nil
-	case *ast.BoolNode, *ast.IntegerNode, *ast.FloatNode:
+	case *ast.BoolNode:
+		return strconv.FormatBool(n.Value), nil
+	case *ast.IntegerNode, *ast.FloatNode:
 		return n.GetToken().Value, nil
 	default:
 		return "", errors.New("takes a value or a list of values")
@@ -152,8 +192,11 @@ func expandHome(path string) string {
 }
 
 // firstLine is the message of a YAML error without the source excerpt below it,
-// and its place in the form line:column.
+// and its place in the form line:column before it.
 func firstLine(err error) string {
 	s, _, _ := strings.Cut(err.Error(), "\n")
-	return strings.Replace(strings.TrimPrefix(s, "["), "] ", ": ", 1)
+	if !strings.HasPrefix(s, "[") {
+		return " " + s
+	}
+	return strings.Replace(s[1:], "] ", ": ", 1)
 }

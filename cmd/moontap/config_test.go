@@ -44,7 +44,19 @@ func TestLoadConfig(t *testing.T) {
 		{"bad value", "\n\nlisten_port: high\n", `config.yaml:3: option listen_port is a whole number, not "high"`, nil},
 		{"nested", "scripts: {a: b}\n", "config.yaml:1: option scripts takes a value or a list of values", nil},
 		{"not a mapping", "- a\n", "config.yaml:1: a config file holds lines", nil},
-		{"broken", "a: [1\n", "config.yaml: ", nil},
+		{"broken", "a: [1\n", "config.yaml:1:4: ", nil},
+		{"twice", "server: true\nserver: false\n", "config.yaml:2:1: ", nil},
+		{"a tab", "\tserver: true\n", "config.yaml:1:", nil},
+		{"capitals", "server: False\nssl_insecure: TRUE\n", "", func(s *option.Set) bool { return !s.Bool("server") && s.Bool("ssl_insecure") }},
+		{"a byte order mark", "\ufefflisten_port: 9\n", "", func(s *option.Set) bool { return s.Int("listen_port") == 9 }},
+		{"a tag", "listen_port: !!int 9\n", "", func(s *option.Set) bool { return s.Int("listen_port") == 9 }},
+		{"anchors", "listen_host: &h ::1\nrfile: *h\nscripts: [&s /a.lua, *s]\n", "", func(s *option.Set) bool {
+			return s.Str("rfile") == "::1" && len(s.List("scripts")) == 2 && s.List("scripts")[1] == "/a.lua"
+		}},
+		{"an unknown anchor", "rfile: *h\n", "config.yaml:1: option rfile refers to *h", nil},
+		{"an anchor in itself", "scripts: &a [*a]\n", "config.yaml:1: option scripts ", nil},
+		{"null", "listen_port: 9\n---\nlisten_port: ~\n", "", func(s *option.Set) bool { return s.Get("listen_port") == nil }},
+		{"null where a value is needed", "flow_detail:\n", "config.yaml:1: option flow_detail needs a value", nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
