@@ -73,7 +73,7 @@ func (s *session) loadInBackground(ctx context.Context, path string) {
 // info is what the console's header shows.
 func (s *session) info() tui.Info {
 	return tui.Info{
-		Listen: s.addr(), Mode: s.spec.String(), CAPath: s.ca.CertPath(), Version: version(),
+		Listen: s.front.addr(), Mode: s.front.mode(), CAPath: s.ca.CertPath(), Version: version(),
 		Scripts: len(s.opts.List("scripts")), Saving: s.opts.Str("save_stream_file"),
 	}
 }

@@ -25,6 +25,9 @@ func runDump(ctx context.Context, opts *option.Set, inv *invocation, stdout, std
 	ctx, shutdown := context.WithCancelCause(ctx)
 	defer shutdown(nil)
 	if inv.filter != "" {
+		if _, err := filter.Parse(inv.filter); err != nil {
+			return err // the user did not name any option
+		}
 		for _, name := range []string{"save_stream_filter", "readfile_filter", "dumper_filter"} {
 			if err := opts.Set(name, inv.filter); err != nil {
 				return err
@@ -56,20 +59,23 @@ func runDump(ctx context.Context, opts *option.Set, inv *invocation, stdout, std
 	err = joinErrors(err, s.close())
 	close(d.quit)
 	<-printed
+	if errors.Is(err, d.err) { // it ended the reading of a file
+		return err
+	}
 	return joinErrors(err, d.err)
 }
 
 // dump reads the file that is to be read, and otherwise waits for the end.
 func (s *session) dump(ctx context.Context, d *dump) error {
 	path := s.opts.Str("rfile")
-	if path == "" && s.listener == nil {
+	if path == "" && s.front.addr() == "" {
 		return errors.New("there is nothing to do without a server and without a file\nhint: -r names a flow file")
 	}
 	if path != "" {
 		if err := s.transform(ctx, expandHome(path), d); err != nil {
 			return err
 		}
-		if s.listener == nil || !s.opts.Bool("keepserving") {
+		if s.front.addr() == "" || !s.opts.Bool("keepserving") {
 			return nil
 		}
 	}
@@ -94,7 +100,10 @@ func (s *session) transform(ctx context.Context, path string, d *dump) error {
 		return d.failed()
 	})
 	if damage := (*flowfile.DamageError)(nil); errors.As(err, &damage) {
-		return fmt.Errorf("%w\nhint: the %d flows before the damage were read", err, n)
+		if n > 0 {
+			err = fmt.Errorf("%w\nhint: what stands before the damage was read", err)
+		}
+		return err
 	}
 	return err
 }

@@ -6,9 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
-	"strconv"
 	"time"
 
 	"moontap/flowstore"
@@ -45,9 +43,7 @@ type session struct {
 	hooks     *hook.Chain
 	log       *slog.Logger
 	ca        *ca.Authority
-	engine    *proxy.Engine
-	spec      mode.Spec
-	listener  net.Listener    // nil without a server
+	front     *front
 	lua       *luaapi.Manager // nil before start
 	intercept *addon.Interceptor
 	saver     *addon.StreamSaver
@@ -71,41 +67,44 @@ func newSession(opts *option.Set, log *slog.Logger, shutdown context.CancelCause
 	}
 	s.config = addon.Config{
 		Options: opts, Store: s.store, Expand: expandHome, Log: log,
-		Kill: func(id flow.ID) bool { return s.engine.Kill(id) },
+		Kill: func(id flow.ID) bool { return s.front.Kill(id) },
 	}
 	s.cmds.Resolve = func(spec string) ([]*flow.Flow, error) { return s.store.Resolve(spec, flow.ID{}, nil) }
 	var err error
-	if s.spec, err = mode.Parse(opts.List("mode")[0]); err != nil {
-		return nil, err
-	}
 	if s.ca, err = ca.Load(expandHome(opts.Str("confdir"))); err != nil {
 		return nil, err
 	}
-	if err := s.listen(); err != nil {
+	// the port comes first: a second moontap must not empty the file of the first
+	if s.front, err = newFront(opts, log); err != nil {
 		return nil, err
 	}
 	if s.saver, err = addon.NewStreamSaver(s.config); err != nil {
+		s.front.close(context.Background())
 		return nil, err
 	}
 	var out proxy.Publisher = s.saver
 	if wrap != nil {
 		out = wrap(out)
 	}
-	if err := s.newEngine(out); err != nil {
-		return nil, err
+	if err := s.open(out); err != nil {
+		s.front.close(context.Background())
+		return nil, joinErrors(err, s.saver.Close())
 	}
 	return s, nil
 }
 
-func (s *session) newEngine(out proxy.Publisher) error {
-	settings, err := engineSettings(s.opts)
-	if err != nil {
-		return err
+// open puts an engine that publishes to out behind the port.
+func (s *session) open(out proxy.Publisher) error {
+	s.front.engine = func(spec mode.Spec) (*proxy.Engine, error) {
+		settings, err := engineSettings(s.opts)
+		if err != nil {
+			return nil, err
+		}
+		return proxy.New(proxy.Config{
+			Hooks: s.hooks, Publisher: out, CA: s.ca, Log: s.log, Mode: spec, Settings: settings,
+		})
 	}
-	s.engine, err = proxy.New(proxy.Config{
-		Hooks: s.hooks, Publisher: out, CA: s.ca, Log: s.log, Mode: s.spec, Settings: settings,
-	})
-	if err != nil {
+	if err := s.front.change(nil); err != nil {
 		return err
 	}
 	s.opts.OnChange(func([]string) error {
@@ -113,12 +112,11 @@ func (s *session) newEngine(out proxy.Publisher) error {
 		if err != nil {
 			return err
 		}
-		s.engine.Apply(settings)
+		s.front.apply(settings)
 		return nil
 	}, "ssl_insecure", "ssl_verify_upstream_trusted_ca", "keep_host_header", "body_size_limit", "stream_large_bodies")
-	s.opts.OnChange(func([]string) error {
-		return errors.New("takes effect at the start only")
-	}, "confdir", "mode", "listen_host", "listen_port", "server")
+	s.opts.OnChange(s.front.change, "mode", "listen_host", "listen_port", "server")
+	s.opts.OnChange(func([]string) error { return errors.New("takes effect at the start only") }, "confdir")
 	return nil
 }
 
@@ -157,54 +155,23 @@ func size(opts *option.Set, name string) (int64, error) {
 	return addon.ParseSize(text)
 }
 
-// listen opens the port before anything draws on the terminal.
-func (s *session) listen() error {
-	if !s.opts.Bool("server") {
-		return nil
-	}
-	host, port := s.opts.Str("listen_host"), defaultPort
-	if p := s.opts.Get("listen_port"); p != nil {
-		port = s.opts.Int("listen_port")
-	}
-	if s.spec.ListenPort != 0 {
-		port = s.spec.ListenPort
-	}
-	if s.spec.ListenHost != "" {
-		host = s.spec.ListenHost
-	}
-	var lc net.ListenConfig
-	l, err := lc.Listen(context.Background(), "tcp", net.JoinHostPort(host, strconv.Itoa(port)))
-	if err != nil {
-		return fmt.Errorf("%w\nhint: -p chooses another port, -p 0 any free one", err)
-	}
-	s.listener = l
-	return nil
-}
-
-func (s *session) addr() string {
-	if s.listener == nil {
-		return ""
-	}
-	return s.listener.Addr().String()
-}
-
 // start adds the features and their commands, loads the scripts, and lets
 // clients in. A script that is being loaded when ctx ends is stopped. In the
 // console start comes after tui.New, which finds flows for commands.
 func (s *session) start(ctx context.Context, interactive bool) error {
-	luaMode := s.spec.String()
-	if s.listener == nil && !interactive {
+	luaMode := s.front.mode()
+	if s.front.addr() == "" && !interactive {
 		luaMode = luaapi.ModeOffline
 	}
-	s.replay = replay.NewClient(s.store, s.engine)
+	s.replay = replay.NewClient(s.store, s.front)
 	s.intercept = addon.NewInterceptor(s.opts, s.store)
 	s.lua = luaapi.NewManager(luaapi.Config{
 		Context: ctx,
 		Options: s.opts, Commands: s.cmds, Hooks: s.hooks, Store: s.store,
-		Replay: s.replay.Replay, Kill: s.engine.Kill,
+		Replay: s.replay.Replay, Kill: s.front.Kill,
 		Hold: s.intercept.Hold, Resume: s.intercept.Resume,
 		Shutdown: func() { s.shutdown(nil) },
-		Log:      s.log, Version: version(), ListenAddr: s.addr(), Mode: luaMode, Interactive: interactive,
+		Log:      s.log, Version: version(), ListenAddr: s.front.addr(), Mode: luaMode, Interactive: interactive,
 	})
 	if err := s.hooks.Add("intercept", s.intercept); err != nil {
 		return err
@@ -215,14 +182,7 @@ func (s *session) start(ctx context.Context, interactive bool) error {
 	if err := s.lua.SetScripts(s.opts.List("scripts")); err != nil {
 		return err
 	}
-	if s.listener != nil {
-		s.log.Info("listening on " + s.addr() + ", mode " + s.spec.String())
-		go func() {
-			if err := s.engine.Serve(s.listener); err != nil {
-				s.log.Error("the proxy stopped listening", "err", err)
-			}
-		}()
-	}
+	s.front.serve()
 	return nil
 }
 
@@ -230,10 +190,7 @@ func (s *session) start(ctx context.Context, interactive bool) error {
 func (s *session) close() error {
 	flows, cancel := context.WithTimeout(context.Background(), flowsCloseTime)
 	defer cancel()
-	_ = s.engine.Close(flows) // flows that were cut off, held ones too, have their error
-	if s.listener != nil {
-		s.listener.Close()
-	}
+	s.front.close(flows)
 	var scripts error
 	if s.lua != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), scriptsCloseTime)

@@ -1,0 +1,202 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strconv"
+	"strings"
+	"testing"
+
+	"moontap/proxy/mode"
+)
+
+// startSession runs a session as dump does, on a free port.
+func startSession(t *testing.T, settings ...string) *session {
+	t.Helper()
+	opts, err := allOptions()
+	if err != nil {
+		t.Fatal(err)
+	}
+	settings = append([]string{"confdir", t.TempDir(), "listen_port", "0"}, settings...)
+	for i := 0; i < len(settings); i += 2 {
+		if err := opts.Parse(settings[i], settings[i+1]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, shutdown := context.WithCancelCause(t.Context())
+	s, err := newSession(opts, slog.New(slog.DiscardHandler), shutdown, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.start(t.Context(), false); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.close() })
+	return s
+}
+
+// via sends a GET through the proxy at addr and returns the body.
+func via(t *testing.T, addr, target string) (string, error) {
+	t.Helper()
+	transport := &http.Transport{DisableKeepAlives: true}
+	if addr != "" {
+		transport.Proxy = http.ProxyURL(&url.URL{Scheme: "http", Host: addr})
+	}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, target, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := (&http.Client{Transport: transport}).Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	return string(body), err
+}
+
+func newOrigin(t *testing.T) *httptest.Server {
+	t.Helper()
+	origin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, "this is ", r.URL.Path)
+	}))
+	t.Cleanup(origin.Close)
+	return origin
+}
+
+func TestFrontMovesToAnotherPort(t *testing.T) {
+	origin, s := newOrigin(t), startSession(t)
+	before := s.front.addr()
+	// A client that stays connected is still served.
+	conn, err := net.Dial("tcp", before)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	in := bufio.NewReader(conn)
+	ask := func() {
+		t.Helper()
+		fmt.Fprintf(conn, "GET %s/kept HTTP/1.1\r\nHost: x\r\n\r\n", origin.URL)
+		resp, err := http.ReadResponse(in, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, resp.Body)
+		resp.Body.Close()
+	}
+	ask()
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	after := free.Addr().String()
+	_, port, _ := net.SplitHostPort(after)
+	if err := s.opts.Parse("listen_port", port); err == nil {
+		t.Error("a port that is taken was accepted")
+	}
+	if got := s.front.addr(); got != before {
+		t.Errorf("after a failure it listens on %s; want %s", got, before)
+	}
+	if n, _ := strconv.Atoi(s.opts.Text("listen_port")); n != 0 {
+		t.Errorf("after a failure listen_port = %d; want 0", n)
+	}
+	if body, err := via(t, before, origin.URL+"/a"); body != "this is /a" {
+		t.Errorf("got %q, %v", body, err)
+	}
+	free.Close()
+	if err := s.opts.Parse("listen_port", port); err != nil {
+		t.Fatal(err)
+	}
+	if body, err := via(t, after, origin.URL+"/b"); body != "this is /b" || s.front.addr() != after {
+		t.Errorf("at %s: got %q, %v", s.front.addr(), body, err)
+	}
+	if _, err := via(t, before, origin.URL+"/c"); err == nil {
+		t.Error("the old port is still open")
+	}
+	ask()
+}
+
+func TestFrontTakesTheSamePortOnAnotherHost(t *testing.T) {
+	origin, s := newOrigin(t), startSession(t)
+	_, port, _ := net.SplitHostPort(s.front.addr())
+	if err := s.opts.Parse("listen_port", port); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.opts.Parse("listen_host", "0.0.0.0"); err != nil {
+		t.Fatal(err)
+	}
+	if body, err := via(t, "127.0.0.1:"+port, origin.URL+"/x"); body != "this is /x" {
+		t.Errorf("got %q, %v", body, err)
+	}
+	before := s.front.addr()
+	if before != "0.0.0.0:"+port {
+		t.Errorf("it listens on %s; want 0.0.0.0, which is IPv4 only", before)
+	}
+	err := s.opts.Parse("listen_host", "nobody.invalid")
+	if err == nil || strings.Contains(err.Error(), "hint: -p") {
+		t.Errorf("a host that is not there: %v", err)
+	}
+	if got := s.front.addr(); got != before {
+		t.Errorf("after a failure it listens on %s; want %s", got, before)
+	}
+}
+
+func TestFrontChangesItsMode(t *testing.T) {
+	hold, held := make(chan struct{}), make(chan struct{})
+	origin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/slow" {
+			close(held)
+			<-hold
+		}
+		fmt.Fprint(w, "this is ", r.URL.Path)
+	}))
+	defer origin.Close()
+	s := startSession(t)
+	addr := s.front.addr()
+	slow := make(chan string)
+	go func() {
+		body, err := via(t, addr, origin.URL+"/slow")
+		slow <- fmt.Sprint(body, err)
+	}()
+	<-held
+	if err := s.opts.Set("mode", []string{"reverse:" + origin.URL}); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.front.addr(); got != addr {
+		t.Errorf("it listens on %s; want %s as before", got, addr)
+	}
+	if s.front.spec.Kind != mode.Reverse {
+		t.Errorf("mode is %v", s.front.spec)
+	}
+	if body, err := via(t, "", "http://"+addr+"/direct"); body != "this is /direct" {
+		t.Errorf("got %q, %v", body, err)
+	}
+	close(hold)
+	if got := <-slow; got != "this is /slow<nil>" {
+		t.Errorf("the flow in progress got %s", got)
+	}
+}
+
+func TestFrontOpensAndCloses(t *testing.T) {
+	origin, s := newOrigin(t), startSession(t)
+	addr := s.front.addr()
+	if err := s.opts.Parse("server", "false"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := via(t, addr, origin.URL); err == nil || s.front.addr() != "" {
+		t.Errorf("without a server it listens on %q, %v", s.front.addr(), err)
+	}
+	if err := s.opts.Parse("server", "true"); err != nil {
+		t.Fatal(err)
+	}
+	if body, err := via(t, s.front.addr(), origin.URL+"/x"); body != "this is /x" {
+		t.Errorf("got %q, %v", body, err)
+	}
+}
