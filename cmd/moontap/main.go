@@ -21,6 +21,7 @@ import (
 	"syscall"
 
 	"moontap/luaapi"
+	"moontap/proxy/option"
 )
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
@@ -53,14 +54,46 @@ func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 	case "", "dump":
 		return runTool(ctx, tool, args, stdout, stderr)
 	case "doc":
+		if len(args) == 1 && (args[0] == "-h" || args[0] == "--help") {
+			return help(ctx, []string{"doc"}, stdout, stderr)
+		}
 		return printDoc(args, stdout)
 	case "help":
-		return runTool(ctx, "", []string{"--help"}, stdout, stderr)
+		return help(ctx, args, stdout, stderr)
 	case "version":
 		return runTool(ctx, "", []string{"--version"}, stdout, stderr)
 	default:
-		return fmt.Errorf("there is no command %q\nhint: the commands are dump and doc; without one moontap opens the console", tool)
+		return unknownTool(tool)
 	}
+}
+
+// help explains one of the tools, or the console and all of them.
+func help(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	tool := strings.Join(args, " ")
+	switch tool {
+	case "", "dump":
+		return runTool(ctx, tool, []string{"--help"}, stdout, stderr)
+	case "doc", "help", "version":
+		_, err := fmt.Fprint(stdout, toolHelp[tool])
+		return err
+	}
+	return unknownTool(tool)
+}
+
+// toolHelp is what help says about the tools without flags.
+var toolHelp = map[string]string{
+	"doc":     "usage: moontap doc [name]\n\nPrints the Lua API, or one class, function or member of it: moontap doc Request.\n",
+	"help":    "usage: moontap help [dump|doc|version]\n\nExplains the console and its flags, or another command.\n",
+	"version": "usage: moontap version\n\nPrints the version.\n",
+}
+
+func unknownTool(name string) error {
+	for _, tool := range []string{"dump", "doc", "help", "version"} {
+		if option.Distance(name, tool) <= len(tool)/3 {
+			return fmt.Errorf("there is no command %q\nhint: did you mean moontap %s?", name, tool)
+		}
+	}
+	return fmt.Errorf("there is no command %q\nhint: the commands are dump and doc; without one moontap opens the console", name)
 }
 
 func printDoc(args []string, stdout io.Writer) error {

@@ -82,7 +82,7 @@ func printHelp(tool string, inv *invocation, opts *option.Set, w io.Writer) erro
 			"Prints flows as they finish, saves them, and runs Lua over live or saved flows.\n",
 	}
 	fs := inv.flagSet(tool, opts)
-	_, err := fmt.Fprintf(w, "usage: %s\nflags:\n%s", usage[tool], fs.FlagUsagesWrapped(100))
+	_, err := fmt.Fprintf(w, "usage: %s\nflags:\n%s", usage[tool], flagUsages(fs, min(terminalWidth(w), 100)))
 	return err
 }
 
