@@ -43,8 +43,9 @@ func (a *addon) compile() (*instance, *runtime.Chunk, error) {
 }
 
 func (a *addon) launch(chunk *runtime.Chunk) (*instance, error) {
+	mode := a.m.cfg.Mode()
 	return a.m.newInstance(a.m.ctx, a.script, chunk, launch{
-		mode: a.m.cfg.Mode, live: a.m.cfg.Mode != ModeOffline, abandoned: a.stuck,
+		mode: mode, live: mode != ModeOffline, abandoned: a.stuck,
 	})
 }
 

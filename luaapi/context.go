@@ -70,9 +70,9 @@ func contextProps() []member {
 		ctxProp("name", "string", "The name of the addon: its name field, else that of the file.", func(in *instance) lua.LValue { return lua.LString(in.name) }),
 		ctxProp("path", "string", "The path of the script.", func(in *instance) lua.LValue { return lua.LString(in.path) }),
 		ctxProp("dir", "string", "The directory of the script.", func(in *instance) lua.LValue { return lua.LString(filepath.Dir(in.path)) }),
-		ctxProp("mode", "string", "How the script runs: the mode of the proxy, such as \"regular\", \"oneshot\" for a script run on a flow, \"offline\" over saved flows.", func(in *instance) lua.LValue { return lua.LString(in.mode) }),
+		ctxProp("mode", "string", "How the script runs: the mode of the proxy, such as \"regular\", \"oneshot\" for a script run on a flow, \"offline\" over saved flows.", func(in *instance) lua.LValue { return lua.LString(in.currentMode()) }),
 		ctxProp("version", "string", "The version of moontap.", func(in *instance) lua.LValue { return lua.LString(in.m.cfg.Version) }),
-		ctxProp("listen", "string?", "The address that the proxy listens on, nil when it does not.", func(in *instance) lua.LValue { return stringOrNil(in.m.cfg.ListenAddr) }),
+		ctxProp("listen", "string?", "The address that the proxy listens on, nil when it does not.", func(in *instance) lua.LValue { return stringOrNil(in.m.cfg.ListenAddr()) }),
 		ctxProp("interactive", "boolean", "There is a console.", func(in *instance) lua.LValue { return lua.LBool(in.m.cfg.Interactive) }),
 		ctxProp("KILL", "string", "What request:reply takes to kill the flow.", func(*instance) lua.LValue { return lua.LString(killWord) }),
 	}
@@ -305,4 +305,12 @@ func (o *optionsObj) assign(L *lua.LState, name string, v lua.LValue) {
 	if err != nil {
 		L.RaiseError("%s", err.Error())
 	}
+}
+
+// currentMode is the mode of the proxy, which may change while an addon runs.
+func (in *instance) currentMode() string {
+	if in.live {
+		return in.m.cfg.Mode()
+	}
+	return in.mode
 }

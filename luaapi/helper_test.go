@@ -128,7 +128,7 @@ type world struct {
 func newWorld(t testing.TB, change ...func(*luaapi.Config)) *world {
 	t.Helper()
 	w := &world{hooks: new(hook.Chain), log: newLogBook(), store: new(memStore)}
-	cfg := luaapi.Config{Hooks: w.hooks, Store: w.store, Log: slog.New(w.log), Version: "1.2", Mode: "regular", ListenAddr: "127.0.0.1:8080"}
+	cfg := luaapi.Config{Hooks: w.hooks, Store: w.store, Log: slog.New(w.log), Version: "1.2", Mode: func() string { return "regular" }, ListenAddr: func() string { return "127.0.0.1:8080" }}
 	for _, c := range change {
 		c(&cfg)
 	}

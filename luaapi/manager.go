@@ -52,9 +52,9 @@ type Config struct {
 	Shutdown    func()
 	Log         *slog.Logger
 	Version     string
-	ListenAddr  string // host:port of the proxy, "" when it does not listen
-	Mode        string // ctx.mode of addons: mode spec of the proxy, or ModeOffline
-	Interactive bool   // there is a console
+	ListenAddr  func() string // host:port of the proxy, "" when it does not listen
+	Mode        func() string // ctx.mode of addons: mode spec of the proxy, or ModeOffline
+	Interactive bool          // there is a console
 }
 
 // A Manager holds the loaded addons in load order.

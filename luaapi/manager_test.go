@@ -407,7 +407,7 @@ func TestSetScripts(t *testing.T) {
 }
 
 func TestOffline(t *testing.T) {
-	w := newWorld(t, func(c *luaapi.Config) { c.Mode = luaapi.ModeOffline })
+	w := newWorld(t, func(c *luaapi.Config) { c.Mode = func() string { return luaapi.ModeOffline } })
 	w.load(t, `
 		local function note(what) return function(ctx, flow) flow.comment = flow.comment .. what .. " " flow:kill() flow:intercept() end end
 		return { request = note("request1"), response = note("response1"), error = note("error1") }`)

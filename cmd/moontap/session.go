@@ -159,9 +159,9 @@ func size(opts *option.Set, name string) (int64, error) {
 // clients in. A script that is being loaded when ctx ends is stopped. In the
 // console start comes after tui.New, which finds flows for commands.
 func (s *session) start(ctx context.Context, interactive bool) error {
-	luaMode := s.front.mode()
+	luaMode := s.front.mode
 	if s.front.addr() == "" && !interactive {
-		luaMode = luaapi.ModeOffline
+		luaMode = func() string { return luaapi.ModeOffline }
 	}
 	s.replay = replay.NewClient(s.store, s.front)
 	s.intercept = addon.NewInterceptor(s.opts, s.store)
@@ -171,7 +171,7 @@ func (s *session) start(ctx context.Context, interactive bool) error {
 		Replay: s.replay.Replay, Kill: s.front.Kill,
 		Hold: s.intercept.Hold, Resume: s.intercept.Resume,
 		Shutdown: func() { s.shutdown(nil) },
-		Log:      s.log, Version: version(), ListenAddr: s.front.addr(), Mode: luaMode, Interactive: interactive,
+		Log:      s.log, Version: version(), ListenAddr: s.front.addr, Mode: luaMode, Interactive: interactive,
 	})
 	if err := s.hooks.Add("intercept", s.intercept); err != nil {
 		return err
