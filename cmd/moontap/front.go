@@ -117,7 +117,7 @@ func (f *front) install(text string, spec mode.Spec, engine *proxy.Engine, d *do
 		lease.Close()
 	}
 	if oldDoor != nil && oldDoor != d {
-		oldDoor.Close()
+		_ = oldDoor.Close()
 	}
 	if oldDoor != nil && d == nil {
 		f.log.Info("no longer listening on " + oldDoor.Addr().String())
@@ -247,6 +247,6 @@ func (f *front) close(ctx context.Context) {
 	f.retiring.Wait()
 	f.cut()
 	if d != nil {
-		d.Close()
+		_ = d.Close()
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -18,17 +19,14 @@ import (
 )
 
 // startSession runs a session as dump does, on a free port.
-func startSession(t *testing.T, settings ...string) *session {
+func startSession(t *testing.T) *session {
 	t.Helper()
 	opts, err := allOptions()
 	if err != nil {
 		t.Fatal(err)
 	}
-	settings = append([]string{"confdir", t.TempDir(), "listen_port", "0"}, settings...)
-	for i := 0; i < len(settings); i += 2 {
-		if err := opts.Parse(settings[i], settings[i+1]); err != nil {
-			t.Fatal(err)
-		}
+	if err := errors.Join(opts.Parse("confdir", t.TempDir()), opts.Parse("listen_port", "0")); err != nil {
+		t.Fatal(err)
 	}
 	_, shutdown := context.WithCancelCause(t.Context())
 	s, err := newSession(opts, slog.New(slog.DiscardHandler), shutdown, nil)
