@@ -173,9 +173,12 @@ func TestPaste(t *testing.T) {
 func (s *stage) script(run func(ctx context.Context, fs []*flow.Flow, path string) (any, error)) {
 	s.must(s.cmds.Add(command.Command{
 		Name: "script.run", Help: "Run a script.",
-		Params: []command.Param{{Name: "flows", Type: command.Flows}, {Name: "path", Type: command.Path}},
+		Params: []command.Param{
+			{Name: "flows", Type: command.Flows}, {Name: "path", Type: command.Path},
+			{Name: "arguments", Type: command.Strs, Optional: true},
+		},
 		Run: func(ctx context.Context, a command.Args) (any, error) {
-			return run(ctx, a.Flows(0), a.Str(1))
+			return run(ctx, a.Flows(0), strings.Join(append([]string{a.Str(1)}, a.Strs(2)...), "|"))
 		},
 	}))
 }
@@ -297,7 +300,7 @@ func TestEditMakesAResponse(t *testing.T) {
 	onStage(t, 80, 24, fs, func(s *stage) {
 		s.keys("8Ges<ctrl u>204<enter>")
 		f := s.store.Get(fs[7].ID)
-		if f.Response == nil || f.Response.Status != 204 || f.Response.Reason != "OK" {
+		if f.Response == nil || f.Response.Status != 204 || f.Response.Reason != "No Content" {
 			t.Errorf("response = %+v; want a new one with status 204", f.Response)
 		}
 	})

@@ -234,6 +234,9 @@ func shortReason(f *flow.Flow) string {
 		return text
 	}
 	for _, name := range []string{f.Request.Addr(), f.Request.Host} {
+		if rest, ok := strings.CutPrefix(text, name+": "); ok && name != "" {
+			return rest
+		}
 		for _, word := range []string{" to ", " with ", " "} {
 			if name != "" && strings.Contains(text, word+name+":") {
 				return strings.Replace(text, word+name, "", 1)

@@ -106,7 +106,11 @@ func (c *Console) placeOver(w, h int) {
 
 // tick brings what depends on the clock and on other goroutines up to date.
 func (c *Console) tick() {
-	c.ui.rate.update(c.cfg.Now(), c.cfg.Store.Len())
+	if flows := c.cfg.Store.Len(); c.jobs.running() { // it may be loading flows
+		c.ui.rate = rate{at: c.cfg.Now(), flows: flows}
+	} else {
+		c.ui.rate.update(c.cfg.Now(), flows)
+	}
 	c.shared.ticking.Store(c.ui.rate.perSecond > 0 || c.jobs.running())
 	if c.shared.unread.Swap(false) {
 		c.readLog()
@@ -117,7 +121,8 @@ func (c *Console) tick() {
 	c.syncFocus()
 }
 
-// rate counts new flows per second.
+// rate counts new flows per second: those that the proxy saw, not those that a
+// command added.
 type rate struct {
 	at        time.Time
 	flows     int

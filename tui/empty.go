@@ -31,9 +31,9 @@ func emptyLines(info Info, w int) []widget.Line {
 		lines = append(lines, example(w, "one-off", "curl -x "+proxy, "http://example.com/")...)
 		if info.CAPath != "" {
 			lines = append(lines, example(w, "https", "curl -x "+proxy, "--cacert "+info.CAPath, "https://example.com/")...)
-			lines = append(lines, nil, widget.Line{
-				{Text: "For HTTPS, clients have to trust the CA in "}, {Text: info.CAPath, Role: theme.Accent},
-			})
+			lines = append(lines, nil)
+			lines = append(lines, sentence(w, widget.Span{Text: "For HTTPS, clients have to trust the CA in "},
+				widget.Span{Text: info.CAPath, Role: theme.Accent})...)
 		}
 		lines = append(lines, nil)
 	}
@@ -61,6 +61,15 @@ func (c *Console) drawNothingShown(s tcell.Screen, x, y, w int) {
 			widget.Span{Text: " shows flows without a mark too"})
 	}
 	widget.DrawLine(s, &c.theme, x+1, y+1, w-2, line, false)
+}
+
+// sentence is a text and what it is about, on a line of its own where there is
+// no room beside the text.
+func sentence(w int, text, about widget.Span) []widget.Line {
+	if widget.Width(text.Text)+widget.Width(about.Text) <= w {
+		return []widget.Line{{text, about}}
+	}
+	return []widget.Line{{text}, {{Text: "  "}, about}}
 }
 
 // example is a command to type, broken as a shell allows where it is too long.

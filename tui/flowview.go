@@ -250,15 +250,15 @@ func (v *flowScreen) drawTabs(s tcell.Screen, f *flow.Flow, x, y, w int) {
 		v.tabs = append(v.tabs, tabSpot{at, n, t})
 		at += widget.Draw(s, at, y, n, name, st, widget.Left) + 1
 	}
-	note := fmt.Sprintf(" %d%% ", v.body.Percent())
+	note, percent := "", fmt.Sprintf(" %d%% ", v.body.Percent())
 	if v.shown.note != "" {
-		note = " " + v.shown.note + " " + note
+		note = " " + v.shown.note + " "
 	}
 	if m := v.mode[v.tab]; m != "" && (v.tab == tabRequest || v.tab == tabResponse) {
 		note = " m:" + m + " " + note
 	}
 	if room := x + w - at - 1; room > 8 {
-		note = widget.Cut(note, room)
+		note = widget.Cut(note, room-widget.Width(percent)) + percent
 		n := widget.Width(note)
 		widget.Draw(s, x+w-n-1, y, n, note, th.Style(theme.Dim), widget.Left)
 	}

@@ -81,6 +81,7 @@ func TestShortReason(t *testing.T) {
 		"TLS handshake with a.example:80: expired":           "TLS handshake: expired",
 		"cannot resolve a.example: no such host":             "cannot resolve: no such host",
 		"a.example":                                          "a.example",
+		"a.example:80: server closed the connection":         "server closed the connection",
 		"Connection killed.":                                 "Connection killed.",
 	} {
 		f := request(1, "GET", "http://a.example/", "")

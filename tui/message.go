@@ -39,12 +39,20 @@ func messagePage(head []widget.Line, m *flow.Message, mode, target string) page 
 	switch {
 	case len(content) == 0 && !hasView(m, mode, target):
 	case mode == "raw" || mode == "hex" || mode == "auto" && len(content) > autoBody || len(content) > contentview.MaxSize:
-		p.sources = append(p.sources, bodySource(content, mode))
-		p.note = mode
+		p.sources, p.note = append(p.sources, bodySource(content, mode)), "Raw"
+		if asHex(content, mode) {
+			p.note = "Hex"
+		}
 	default:
 		p.formatted(contentview.Render(mode, m, target), content)
 	}
-	p.note = strings.TrimSpace(p.note + "  " + sizeNote(m, len(content)))
+	sizes := sizeNote(m, len(content))
+	if strings.Contains(sizes, "←") { // that names the coding too
+		if _, what, decoded := strings.Cut(p.note, "[decoded "); decoded {
+			_, p.note, _ = strings.Cut(what, "] ")
+		}
+	}
+	p.note = strings.TrimSpace(p.note + "  " + sizes)
 	return p
 }
 
@@ -73,11 +81,13 @@ func (p *page) formatted(r contentview.Result, content []byte) {
 
 // bodySource shows a body as it is.
 func bodySource(b []byte, mode string) widget.Source {
-	if mode == "hex" || mode != "raw" && isBinary(b) {
+	if asHex(b, mode) {
 		return widget.HexSource(b)
 	}
 	return widget.TextSource(b)
 }
+
+func asHex(b []byte, mode string) bool { return mode == "hex" || mode != "raw" && isBinary(b) }
 
 // isBinary looks at the start of b for what no text has.
 func isBinary(b []byte) bool {

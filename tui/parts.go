@@ -3,6 +3,7 @@ package tui
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"strconv"
 	"strings"
 
@@ -191,6 +192,9 @@ func setStatus(f *flow.Flow, s string) error {
 		return fmt.Errorf("a status code is a number from 100 to 999, not %q", s)
 	}
 	f.Response.Status = n
+	if text := http.StatusText(n); text != "" {
+		f.Response.Reason = text
+	}
 	return nil
 }
 

@@ -211,10 +211,22 @@ func (c *Console) askScript() {
 				return nil
 			}
 			c.answered()
-			c.run("script.run " + spec + " " + command.Quote(path))
+			c.run("script.run " + spec + " " + scriptWords(path))
 			return nil
 		},
 	}, c.pathCompleter)
+}
+
+// scriptWords makes words of a command of a line that was typed as a script: a
+// file, blanks in its name and all, else a file and arguments for it.
+func scriptWords(line string) string {
+	if _, err := os.Stat(expandHome(line)); err == nil {
+		return command.Quote(line)
+	}
+	if words, err := command.Split(line); err == nil && len(words) > 1 {
+		return line
+	}
+	return command.Quote(line)
 }
 
 func (c *Console) lastScript() string {

@@ -37,14 +37,19 @@ func (c *Console) run(line string) {
 		}
 	}
 	if c.inline(cmd, words) {
+		before := c.cfg.Store.Len()
 		result, err := c.cfg.Commands.Run(context.Background(), line)
+		c.ui.rate.flows += c.cfg.Store.Len() - before
 		c.finish(name, result, err)
 		return
 	}
 	pinned := c.pinFocus(line, words)
 	c.job(name, func(ctx context.Context) (any, error) {
 		return c.cfg.Commands.Run(ctx, pinned)
-	}, func(result any, err error) { c.finish(name, result, err) })
+	}, func(result any, err error) {
+		c.ui.rate.flows = c.cfg.Store.Len()
+		c.finish(name, result, err)
+	})
 }
 
 // inline reports whether a command may run on the drawing goroutine. Setting an
@@ -118,10 +123,20 @@ func (c *Console) finish(name string, result any, err error) {
 		if selectsResult[name] && len(v) > 0 {
 			c.ui.view.want = v[0].ID
 		}
-		c.say(toneInfo, "%s: %s", name, plural(len(v), "flow"))
+		if done := flowsDone[name]; done != "" {
+			c.say(toneInfo, "%s %s", plural(len(v), "flow"), done)
+		} else {
+			c.say(toneInfo, "%s: %s", name, plural(len(v), "flow"))
+		}
 	case int, bool:
 		c.say(toneInfo, "%s: %v", name, v)
 	}
+}
+
+// flowsDone says what commands that return flows did with them.
+var flowsDone = map[string]string{
+	"view.flows.duplicate": "duplicated",
+	"view.flows.create":    "created",
 }
 
 // selectsResult lists the commands whose first new flow becomes the selected one.

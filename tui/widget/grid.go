@@ -221,7 +221,7 @@ func (g *Grid) Close() {
 
 // gridKeys are the keys while no cell is edited.
 var gridKeys = map[string]func(*Grid){
-	"a": (*Grid).Add, "i": (*Grid).Insert, "d": (*Grid).Delete,
+	"a": (*Grid).Add, "A": (*Grid).Insert, "i": (*Grid).Insert, "d": (*Grid).Delete,
 	"enter": (*Grid).Edit, "e": (*Grid).External, "u": (*Grid).Undo,
 	"q": (*Grid).Close, "esc": (*Grid).Close,
 	"tab":       (*Grid).NextCell,

@@ -282,7 +282,8 @@ func (p *Prompt) drawLine(s tcell.Screen, x, y, w int) {
 		noteWidth += Width(span.Text)
 	}
 	if noteWidth > 0 {
-		noteWidth = min(noteWidth+1, (w-n)/2)
+		typed := Width(p.edit.Text()) + 1 // the cursor stands behind it
+		noteWidth = min(noteWidth+1, max((w-n)/2, w-n-typed))
 	}
 	room := w - n - noteWidth
 	used := p.edit.Draw(s, x+n, y, room, st, p.HasFocus())
