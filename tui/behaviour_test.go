@@ -174,7 +174,8 @@ func (s *stage) script(run func(ctx context.Context, fs []*flow.Flow, path strin
 	s.must(s.cmds.Add(command.Command{
 		Name: "script.run", Help: "Run a script.",
 		Params: []command.Param{
-			{Name: "flows", Type: command.Flows}, {Name: "path", Type: command.Path},
+			{Name: "flows", Type: command.Flows},
+			{Name: "path", Type: command.Path},
 			{Name: "arguments", Type: command.Strs, Optional: true},
 		},
 		Run: func(ctx context.Context, a command.Args) (any, error) {

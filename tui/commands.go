@@ -143,11 +143,7 @@ func (c *Console) promptCommands() []command.Command {
 			prompt, command.Param{Name: "source", Type: command.Str}, line),
 		do("console.filter", "Ask for the view filter and show at once what it selects.", c.askFilter),
 		do("console.script", "Ask for a script and run it on the selected flow, or on the marked flows.", c.askScript),
-		do("console.comment", "Ask for a comment on the selected flow.", func() {
-			if f := c.focused(); f != nil {
-				c.promptCommand("flow.comment @focus " + command.Quote(f.Note.Comment))
-			}
-		}),
+		do("console.comment", "Ask for a comment on the selected flow.", c.askComment),
 	}
 }
 

@@ -251,8 +251,12 @@ func runEditor(ctx context.Context, path string) error {
 	}
 	cmd := exec.CommandContext(ctx, words[0].Text, append(args, path)...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("editor %s: %w (set $EDITOR)", words[0].Text, err)
+	err = cmd.Run()
+	switch {
+	case errors.Is(err, exec.ErrNotFound):
+		return fmt.Errorf("%w (set $EDITOR)", err) // names the program
+	case err != nil:
+		return fmt.Errorf("editor %s: %w", words[0].Text, err)
 	}
 	return nil
 }

@@ -51,14 +51,15 @@ func emptyLines(info Info, w int) []widget.Line {
 
 // drawNothingShown says why the list is empty although there are flows.
 func (c *Console) drawNothingShown(s tcell.Screen, x, y, w int) {
-	line := widget.Line{
-		{Text: "None of " + plural(c.cfg.Store.Len(), "flow") + " is shown. "},
-		{Text: "f", Role: theme.Key},
-		{Text: " changes the filter"},
+	line := widget.Line{{Text: "None of " + plural(c.cfg.Store.Len(), "flow") + " is shown."}}
+	hint := func(k, text string) {
+		line = append(line, widget.Span{Text: "  "}, widget.Span{Text: k, Role: theme.Key}, widget.Span{Text: " " + text})
+	}
+	if c.cfg.Options.Str("view_filter") != "" || c.ui.view.filtering {
+		hint("f", "changes the filter")
 	}
 	if c.ui.view.markedOnly {
-		line = append(line, widget.Span{Text: ", "}, widget.Span{Text: "M", Role: theme.Key},
-			widget.Span{Text: " shows flows without a mark too"})
+		hint("M", "shows unmarked flows too")
 	}
 	widget.DrawLine(s, &c.theme, x+1, y+1, w-2, line, false)
 }

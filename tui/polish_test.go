@@ -83,6 +83,34 @@ func TestNotesKeepThePercentage(t *testing.T) {
 	})
 }
 
+// TestComment types a comment as it is, quotes and all, and removes it.
+func TestComment(t *testing.T) {
+	onStage(t, 80, 24, samples(), func(s *stage) {
+		const text = `it's "odd"  & long`
+		s.keys("g;" + strings.ReplaceAll(text, " ", "<space>") + "<enter>")
+		if got := s.store.Get(id(1)).Note.Comment; got != text {
+			t.Errorf("comment = %q; want %q", got, text)
+		}
+		s.keys(";")
+		s.shows("comment: " + text)
+		s.keys("<ctrl u><enter>")
+		if got := s.store.Get(id(1)).Note.Comment; got != "" {
+			t.Errorf("comment = %q; want it removed", got)
+		}
+	})
+}
+
+// TestNothingShown says what hides the flows, and only that.
+func TestNothingShown(t *testing.T) {
+	onStage(t, 80, 24, samples()[:1], func(s *stage) {
+		s.keys("M")
+		s.shows("None of 1 flow is shown.  M shows unmarked flows too")
+		s.hides("f changes the filter")
+		s.keys("f~c<space>999<enter>")
+		s.shows("None of 1 flow is shown.  f changes the filter  M shows unmarked flows too")
+	})
+}
+
 // TestStatusBringsItsReason edits a status code as mitmproxy does.
 func TestStatusBringsItsReason(t *testing.T) {
 	onStage(t, 80, 24, samples(), func(s *stage) {

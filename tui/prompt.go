@@ -217,6 +217,24 @@ func (c *Console) askScript() {
 	}, c.pathCompleter)
 }
 
+// askComment asks for the comment on the selected flow. An empty one removes it.
+func (c *Console) askComment() {
+	f := c.focused()
+	if f == nil {
+		c.say(toneWarn, "%s", errNoFlow)
+		return
+	}
+	id := f.ID
+	c.askLine("comment", widget.PromptConfig{
+		Label: "comment: ", Text: f.Note.Comment,
+		Done: func(text string) error {
+			c.answered()
+			c.run("flow.comment @" + id.String() + " " + command.Quote(text))
+			return nil
+		},
+	}, nil)
+}
+
 // scriptWords makes words of a command of a line that was typed as a script: a
 // file, blanks in its name and all, else a file and arguments for it.
 func scriptWords(line string) string {

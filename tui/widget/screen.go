@@ -18,7 +18,7 @@ type Screen struct {
 	// Base is the style of a cleared screen.
 	Base tcell.Style
 	// ASCII replaces the ellipsis, control pictures and U+FFFD, which are drawn
-	// in place of content, by ASCII.
+	// in place of content, and dashes and arrows by ASCII.
 	ASCII bool
 	// OnFocus, if not nil, is told when the terminal's window gains or loses
 	// the focus. It runs on the goroutine that polls events, as OnClipboard does.
@@ -175,6 +175,14 @@ func plain(g string) string {
 	switch {
 	case g == ellipsis:
 		return "."
+	case g == "—", g == "–":
+		return "-"
+	case g == "←":
+		return "<"
+	case g == "→":
+		return ">"
+	case g == "×":
+		return "x"
 	case g == replacement, g >= "\u2400" && g <= "\u2421":
 		return "?"
 	}

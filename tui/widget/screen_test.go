@@ -387,4 +387,14 @@ func TestASCIIScreen(t *testing.T) {
 	if got.String() != "é??lo." {
 		t.Errorf("%q", got.String())
 	}
+	s.Clear()
+	widget.Draw(s, 0, 0, 6, "← → —×", tcell.StyleDefault, widget.Left)
+	got.Reset()
+	for x := range 6 {
+		g, _, _ := s.Get(x, 0)
+		got.WriteString(g)
+	}
+	if got.String() != "< > -x" {
+		t.Errorf("%q", got.String())
+	}
 }
