@@ -272,6 +272,7 @@ var bindings = []struct{ name, lua string }{
 		assert(p.status_code == 200 and p.code == 200 and p.reason == "OK" and p.msg == "OK")
 		p.code = 404
 		p.msg = "Nope"
+		assert(not pcall(function() p.code = 100 end) and not pcall(function() p.code = 103 end))
 		assert(p.status_code == 404 and p.reason == "Nope" and p.cert == nil and not p.replay)
 		assert(p:get_content_type() == "text/html; charset=utf-8" and p:get_header_size() > 50)`},
 	{"constructors", `

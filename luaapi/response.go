@@ -39,10 +39,14 @@ func responseClass() *class {
 
 func statusMembers() []member {
 	return []member{
-		prop("status_code", "number", "The status code, such as 200.",
+		prop("status_code", "number", "The status code, such as 200; one that ends a response, so of 1xx only 101.",
 			func(_ *lua.LState, p *responseObj) lua.LValue { return lua.LNumber(p.r.Status) },
 			func(L *lua.LState, p *responseObj, v lua.LValue) {
-				p.editResponse(L).Status = wantInt(L, v, "status_code", 100, 999)
+				code := wantInt(L, v, "status_code", 101, 999)
+				if code > 101 && code < 200 {
+					L.RaiseError("status_code %d does not end a response: the client would wait for another one", code)
+				}
+				p.editResponse(L).Status = code
 			}).named("code", "status"),
 		prop("reason", "string", "The reason phrase, such as \"OK\"; empty in HTTP/2.",
 			func(_ *lua.LState, p *responseObj) lua.LValue { return lua.LString(p.r.Reason) },

@@ -137,7 +137,7 @@ func goValue(v lua.LValue, depth int) (any, bool) {
 	case lua.LBool:
 		return bool(v), true
 	case lua.LNumber:
-		return float64(v), true
+		return goNumber(v), true
 	case lua.LString:
 		return string(v), true
 	case *lua.LTable:
@@ -146,6 +146,15 @@ func goValue(v lua.LValue, depth int) (any, bool) {
 		}
 	}
 	return nil, false
+}
+
+// goNumber makes a whole number an int64, which is how flow files tell 3 from 3.0.
+func goNumber(v lua.LNumber) any {
+	const exact = 1 << 53
+	if n := int64(v); v > -exact && v < exact && lua.LNumber(n) == v {
+		return n
+	}
+	return float64(v)
 }
 
 func goTable(t *lua.LTable, depth int) (any, bool) {

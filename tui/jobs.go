@@ -85,6 +85,9 @@ func (c *Console) stopJob() bool {
 	return true
 }
 
+// errStopped ends the error of a job that the user stopped.
+var errStopped = errors.New("was stopped")
+
 // job runs work on a goroutine of its own and done, with what it returned, on
 // the drawing one.
 func (c *Console) job(name string, work func(ctx context.Context) (any, error), done func(any, error)) {
@@ -101,7 +104,7 @@ func (c *Console) job(name string, work func(ctx context.Context) (any, error), 
 		defer cancel()
 		result, err := guarded(ctx, work)
 		if err != nil && errors.Is(err, context.Canceled) {
-			err = fmt.Errorf("%s was stopped", name)
+			err = fmt.Errorf("%s %w", name, errStopped)
 		}
 		c.jobs.remove(j)
 		c.loop.Post(func() { done(result, err) })

@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -62,8 +63,15 @@ func (c *Console) say(t tone, format string, args ...any) {
 	c.expiry.Reset(infoTime + 100*time.Millisecond)
 }
 
-// fail shows an error in the status line.
-func (c *Console) fail(err error) { c.say(toneError, "%s", err) }
+// fail shows an error in the status line. That a job was stopped is what the user
+// wanted.
+func (c *Console) fail(err error) {
+	if errors.Is(err, errStopped) {
+		c.say(toneInfo, "%s", err)
+		return
+	}
+	c.say(toneError, "%s", err)
+}
 
 // oneLine is the first line of text, with a note where there are more.
 func oneLine(text string) string {

@@ -79,9 +79,12 @@ type Result struct {
 	Reason                string // why the first skipped one was
 }
 
-// String returns "2 replayed, 1 failed, 3 skipped (flow is still in progress)".
+// String returns "2 flows replayed, 1 failed, 3 skipped (flow is still in progress)".
 func (r Result) String() string {
-	s := fmt.Sprintf("%d replayed", r.Sent)
+	s := fmt.Sprintf("%d flows replayed", r.Sent)
+	if r.Sent == 1 {
+		s = "1 flow replayed"
+	}
 	if r.Failed > 0 {
 		s += fmt.Sprintf(", %d failed", r.Failed)
 	}

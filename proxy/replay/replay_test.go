@@ -97,7 +97,7 @@ func TestReplay(t *testing.T) {
 			t.Errorf("replay.client.count = %v after %d of %d", left, done, total)
 		}
 	})
-	if got, err := s.cmds.Run(ctx, "replay.client @all"); got != "2 replayed" || err != nil {
+	if got, err := s.cmds.Run(ctx, "replay.client @all"); got != "2 flows replayed" || err != nil {
 		t.Errorf("replay.client = %v, %v", got, err)
 	}
 	if want := []string{"replaying GET http://a.com/", "replaying GET http://b.com/"}; !slices.Equal(steps, want) {
@@ -187,7 +187,7 @@ func TestReplaySkips(t *testing.T) {
 			}
 			s.add("http://b.com/", nil)
 			got, err := s.cmds.Run(t.Context(), "replay.client @all")
-			if err != nil || !strings.HasPrefix(got.(string), "1 replayed, 1 skipped (") {
+			if err != nil || !strings.HasPrefix(got.(string), "1 flow replayed, 1 skipped (") {
 				t.Errorf("replay.client = %v, %v; want one of two", got, err)
 			}
 			if len(s.origin.got) != 1 {
@@ -209,7 +209,7 @@ func TestReplaySkipsDeleted(t *testing.T) {
 
 func TestReplayOfNothing(t *testing.T) {
 	s := newSession(t)
-	if r, err := s.client.Run(t.Context(), nil); err != nil || r.String() != "0 replayed" {
+	if r, err := s.client.Run(t.Context(), nil); err != nil || r.String() != "0 flows replayed" {
 		t.Errorf("Run(nil) = %v, %v", r, err)
 	}
 }
@@ -218,7 +218,7 @@ func TestReplayFailure(t *testing.T) {
 	s := newSession(t)
 	f := s.add("http://a.com/", nil)
 	s.origin.err = errors.New("refused")
-	if got, err := s.cmds.Run(t.Context(), "replay.client @all"); got != "0 replayed, 1 failed" || err != nil {
+	if got, err := s.cmds.Run(t.Context(), "replay.client @all"); got != "0 flows replayed, 1 failed" || err != nil {
 		t.Errorf("replay.client = %v, %v", got, err)
 	}
 	if err := s.client.Replay(t.Context(), s.store.Get(f.ID)); err == nil || err.Error() != "refused" {
