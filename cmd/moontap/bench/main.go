@@ -41,7 +41,7 @@ func main() {
 	var c config
 	flag.StringVar(&c.only, "only", "", "run one part: proxy, memory, console or file")
 	flag.IntVar(&c.conns, "conns", 64, "keep-alive connections")
-	flag.IntVar(&c.rounds, "rounds", 3, "interleaved rounds; the median is shown")
+	flag.IntVar(&c.rounds, "rounds", 5, "interleaved rounds; the median is shown")
 	flag.DurationVar(&c.duration, "duration", 3*time.Second, "measured time of each round, after a second of warm-up")
 	flag.IntVar(&c.flows, "flows", 100_000, "flows kept for memory and console; half as many for the file")
 	flag.Parse()
