@@ -124,3 +124,19 @@ func TestStatusBringsItsReason(t *testing.T) {
 		}
 	})
 }
+
+// TestSelectedIsTheLatest: what is done to the selected flow is decided by the
+// store, not by a view that has not caught up.
+func TestSelectedIsTheLatest(t *testing.T) {
+	live := request(1, "GET", "http://a.example/", "")
+	live.Live = true
+	onStage(t, 80, 24, []*flow.Flow{live}, func(s *stage) {
+		s.keys("g")
+		done := live.Clone()
+		done.Live = false
+		s.store.Publish(done)
+		if f := s.c.focused(); f == nil || f.Live {
+			t.Errorf("the selected flow is %+v; want the finished one", f)
+		}
+	})
+}

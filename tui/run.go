@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -194,7 +195,11 @@ func (c *Console) focused() *flow.Flow {
 			return c.cfg.Store.Get(v.id)
 		}
 	}
-	return c.ui.list.selected()
+	f := c.ui.list.selected()
+	if f == nil {
+		return nil
+	}
+	return cmp.Or(c.cfg.Store.Get(f.ID), f) // the view may lag behind the store
 }
 
 // selectWanted selects the flow that a command asked for, or that was selected
