@@ -197,15 +197,6 @@ func (c *Console) Close() {
 	c.shared.running.Wait()
 }
 
-// Run is New and Console.Run in one.
-func Run(ctx context.Context, cfg Config) error {
-	c, err := New(cfg)
-	if err != nil {
-		return err
-	}
-	return c.Run(ctx)
-}
-
 // start begins to watch the store, the log and the clock.
 func (c *Console) start(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
