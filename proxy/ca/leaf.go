@@ -78,24 +78,32 @@ func (a *Authority) mint(names []string) (*tls.Certificate, error) {
 }
 
 // addName adds n to the alternative names of t, once, and returns it in the
-// form that certificates have.
+// form that certificates have. What clients take for an address is one, also with
+// a final dot or in other digits than ASCII's.
 func addName(t *x509.Certificate, n string) (string, error) {
 	bare := strings.TrimSuffix(strings.TrimPrefix(n, "["), "]")
 	if ip, err := netip.ParseAddr(bare); err == nil {
-		ip = ip.WithZone("").Unmap()
-		if !slices.ContainsFunc(t.IPAddresses, net.IP(ip.AsSlice()).Equal) {
-			t.IPAddresses = append(t.IPAddresses, ip.AsSlice())
-		}
-		return ip.String(), nil
+		return addIP(t, ip), nil
 	}
 	name, err := dnsName(n)
 	if err != nil {
 		return "", err
 	}
+	if ip, err := netip.ParseAddr(name); err == nil {
+		return addIP(t, ip), nil
+	}
 	if !slices.Contains(t.DNSNames, name) {
 		t.DNSNames = append(t.DNSNames, name)
 	}
 	return name, nil
+}
+
+func addIP(t *x509.Certificate, ip netip.Addr) string {
+	ip = ip.WithZone("").Unmap()
+	if !slices.ContainsFunc(t.IPAddresses, net.IP(ip.AsSlice()).Equal) {
+		t.IPAddresses = append(t.IPAddresses, ip.AsSlice())
+	}
+	return ip.String()
 }
 
 // dnsName returns n in lower case with A-labels and without the final dot. It

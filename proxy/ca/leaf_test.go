@@ -43,6 +43,8 @@ func TestLeafNames(t *testing.T) {
 		{[]string{"a.com", "192.0.2.1"}, "a.com", "[a.com] [192.0.2.1]", "192.0.2.1"},
 		{[]string{"192.0.2.1"}, "192.0.2.1", "[] [192.0.2.1]", "192.0.2.1"},
 		{[]string{"::ffff:192.0.2.1"}, "192.0.2.1", "[] [192.0.2.1]", "192.0.2.1"},
+		{[]string{"1.2.2.3."}, "1.2.2.3", "[] [1.2.2.3]", "1.2.2.3"},
+		{[]string{"１.2.2.3"}, "1.2.2.3", "[] [1.2.2.3]", "1.2.2.3"},
 		{[]string{"2001:DB8::1"}, "2001:db8::1", "[] [2001:db8::1]", "2001:db8::1"},
 		{[]string{"[2001:db8::1]", "2001:db8::1"}, "2001:db8::1", "[] [2001:db8::1]", "2001:db8::1"},
 		{[]string{"fe80::1%eth0"}, "fe80::1", "[] [fe80::1]", "fe80::1"},
@@ -260,7 +262,7 @@ func BenchmarkLeaf(b *testing.B) {
 
 // A certificate that Leaf makes is good for its own names.
 func FuzzLeaf(f *testing.F) {
-	for _, s := range []string{"example.com", "[::1]", "fe80::1%eth0", "bücher.example.", "_x.y", "xn--a", "1.2.3", "a\x00b", "*.a", "-"} {
+	for _, s := range []string{"example.com", "[::1]", "fe80::1%eth0", "bücher.example.", "_x.y", "xn--a", "1.2.3", "a\x00b", "*.a", "-", "1.2.2.3.", "１.2.2.3"} {
 		f.Add(s)
 	}
 	a, err := ca.Load(f.TempDir())
