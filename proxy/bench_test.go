@@ -15,6 +15,7 @@ import (
 	"moontap/flowstore/flow"
 	"moontap/proxy"
 	"moontap/proxy/hook"
+	"moontap/proxy/mode"
 )
 
 // lastOnly keeps what a store would keep of the flows: their last snapshot.
@@ -76,7 +77,7 @@ func startBench(b testing.TB, p proxy.Publisher) (addr string) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	go func() { _ = e.Serve(l) }()
+	go func() { _ = e.Serve(l, mode.Spec{}) }()
 	b.Cleanup(func() { _ = e.Close(context.Background()) })
 	return l.Addr().String()
 }

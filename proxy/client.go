@@ -22,7 +22,8 @@ var (
 // connection.
 type client struct {
 	e    *Engine
-	raw  net.Conn // nil for a replay
+	mode *mode.Spec // under which it came in
+	raw  net.Conn   // nil for a replay
 	pool pool
 	once sync.Once
 
@@ -33,12 +34,12 @@ type client struct {
 }
 
 // accept serves a new connection. It returns when martian has taken it.
-func (e *Engine) accept(conn net.Conn) {
-	c := &client{e: e, raw: conn, first: &flow.ClientConn{
+func (e *Engine) accept(conn net.Conn, spec *mode.Spec) {
+	c := &client{e: e, mode: spec, raw: conn, first: &flow.ClientConn{
 		ID:    flow.NewID(),
 		Peer:  conn.RemoteAddr().String(),
 		Local: conn.LocalAddr().String(),
-		Mode:  e.cfg.Mode.String(),
+		Mode:  spec.String(),
 		Start: time.Now(),
 	}}
 	c.info.Store(c.first)
@@ -57,7 +58,7 @@ func (e *Engine) accept(conn net.Conn) {
 // with curl -x https://.
 func (c *client) start() {
 	var rt route
-	if m := &c.e.cfg.Mode; m.Kind == mode.Reverse {
+	if m := c.mode; m.Kind == mode.Reverse {
 		rt = route{scheme: m.Scheme, host: m.Host, port: m.Port}
 	}
 	w := newWire(c, c.raw, rt)

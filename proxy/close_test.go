@@ -16,6 +16,7 @@ import (
 	"moontap/flowstore/flow"
 	"moontap/proxy"
 	"moontap/proxy/hook"
+	"moontap/proxy/mode"
 )
 
 // connections is a hook that notes who comes and goes.
@@ -98,7 +99,7 @@ func newBare(t *testing.T, cfg proxy.Config) (e *proxy.Engine, addr string, serv
 		t.Fatal(err)
 	}
 	served = make(chan error, 1)
-	go func() { served <- e.Serve(l) }()
+	go func() { served <- e.Serve(l, mode.Spec{}) }()
 	return e, l.Addr().String(), served
 }
 
@@ -225,7 +226,7 @@ func TestDo(t *testing.T) {
 	}
 	f := newFlow("POST", srv.URL+"/x")
 	f.Request.SetBody([]byte("again"))
-	if err := tp.Do(t.Context(), f); err != nil {
+	if err := tp.Do(t.Context(), mode.Spec{}, f); err != nil {
 		t.Fatal(err)
 	}
 	if string(f.Response.Body) != "HTTP/1.1 again" || f.Response.Header.Get("X-Host") != srv.Listener.Addr().String() || f.Response.Header.Get("X-Hooked") == "" {
@@ -236,7 +237,7 @@ func TestDo(t *testing.T) {
 	}
 
 	failing := newFlow("GET", "http://127.0.0.1:1/")
-	if err := tp.Do(t.Context(), failing); err == nil || failing.Error == nil || err.Error() != failing.Error.Msg {
+	if err := tp.Do(t.Context(), mode.Spec{}, failing); err == nil || failing.Error == nil || err.Error() != failing.Error.Msg {
 		t.Errorf("err = %v, flow error = %+v", err, failing.Error)
 	}
 
@@ -244,7 +245,7 @@ func TestDo(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	stuck := newFlow("GET", "http://"+s.addr+"/")
 	errs := make(chan error, 1)
-	go func() { errs <- tp.Do(ctx, stuck) }()
+	go func() { errs <- tp.Do(ctx, mode.Spec{}, stuck) }()
 	s.accept().head()
 	cancel()
 	if err := <-errs; err == nil || stuck.Error == nil {

@@ -31,7 +31,7 @@ func (w *wire) connect() {
 	w.req = nil
 	host, port, ok := flow.SplitAuthority("https", req.Target)
 	switch {
-	case w.c.e.cfg.Mode.Kind == mode.Reverse && w.route.depth == 0:
+	case w.c.mode.Kind == mode.Reverse && w.route.depth == 0:
 		w.refuse(req, http.StatusMethodNotAllowed, errors.New("a reverse proxy has no CONNECT"))
 		return
 	case !ok:
@@ -116,7 +116,7 @@ func (w *wire) looksLikeHTTP() bool {
 // rawTunnel passes bytes both ways until both sides are through.
 func (w *wire) rawTunnel(rt route) {
 	e := w.c.e
-	t := target{proxyAuth: rt.proxyAuth}
+	t := target{proxyAuth: rt.proxyAuth, mode: w.c.mode}
 	t.upstreamKey = upstreamKey{host: asciiHost(rt.host), port: rt.port, tunnel: true, set: e.settings.Load()}
 	u, err := e.dial(e.ctx, t)
 	if err != nil {

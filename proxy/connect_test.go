@@ -189,7 +189,7 @@ func TestCONNECTAfterARequest(t *testing.T) {
 func TestUpstreamMode(t *testing.T) {
 	t.Run("http", func(t *testing.T) {
 		s := newServer(t)
-		tp := newTap(t, proxy.Config{Mode: parseMode(t, "upstream:http://user:secret@"+s.addr)})
+		tp := newTap(t, proxy.Config{}, parseMode(t, "upstream:http://user:secret@"+s.addr))
 		c := tp.dial()
 		c.send("GET http://example.test:81/x HTTP/1.1\r\nHost: example.test:81\r\nProxy-Authorization: Basic other\r\n\r\n")
 		o := s.accept()
@@ -203,7 +203,7 @@ func TestUpstreamMode(t *testing.T) {
 	})
 	t.Run("https refused", func(t *testing.T) {
 		s := newServer(t)
-		tp := newTap(t, proxy.Config{Mode: parseMode(t, "upstream:http://"+s.addr)})
+		tp := newTap(t, proxy.Config{}, parseMode(t, "upstream:http://"+s.addr))
 		c, _ := tp.tunnel("example.test:443").secure(tp, &tls.Config{ServerName: "example.test"})
 		c.send("GET / HTTP/1.1\r\nHost: example.test\r\n\r\n")
 		o := s.accept()
@@ -221,7 +221,7 @@ func TestUpstreamMode(t *testing.T) {
 		t.Cleanup(srv.Close)
 		srv.Config.ErrorLog = discardLog
 		second := newTap(t, proxy.Config{Settings: proxy.Settings{Insecure: true}})
-		first := newTap(t, proxy.Config{Mode: parseMode(t, "upstream:http://"+second.addr), Settings: proxy.Settings{TrustedCA: second.pool()}})
+		first := newTap(t, proxy.Config{Settings: proxy.Settings{TrustedCA: second.pool()}}, parseMode(t, "upstream:http://"+second.addr))
 		res, err := first.client().Get(srv.URL)
 		if err != nil {
 			t.Fatal(err)
@@ -235,7 +235,7 @@ func TestUpstreamMode(t *testing.T) {
 	t.Run("over TLS, raw bytes", func(t *testing.T) {
 		tp := newTap(t, proxy.Config{})
 		s := newTLSServer(t, tp)
-		tp = newTap(t, proxy.Config{Mode: parseMode(t, "upstream:https://"+s.addr), Settings: proxy.Settings{TrustedCA: tp.pool()}})
+		tp = newTap(t, proxy.Config{Settings: proxy.Settings{TrustedCA: tp.pool()}}, parseMode(t, "upstream:https://"+s.addr))
 		c := tp.dial()
 		c.send("CONNECT db.test:5432 HTTP/1.1\r\nProxy-Authorization: Basic eDp5\r\n\r\n\x00x")
 		o := s.accept()
@@ -250,7 +250,7 @@ func TestReverseMode(t *testing.T) {
 	for _, keep := range []bool{false, true} {
 		t.Run(fmt.Sprintf("keeps Host %v", keep), func(t *testing.T) {
 			s := newServer(t)
-			tp := newTap(t, proxy.Config{Mode: parseMode(t, "reverse:http://"+s.addr), Settings: proxy.Settings{KeepHostHeader: keep}})
+			tp := newTap(t, proxy.Config{Settings: proxy.Settings{KeepHostHeader: keep}}, parseMode(t, "reverse:http://"+s.addr))
 			c := tp.dial()
 			c.send("GET /x HTTP/1.1\r\nHost: public.test\r\n\r\n")
 			o := s.accept()
@@ -269,7 +269,7 @@ func TestReverseMode(t *testing.T) {
 	t.Run("with TLS on both sides", func(t *testing.T) {
 		authority := newTap(t, proxy.Config{})
 		s := newTLSServer(t, authority)
-		tp := newTap(t, proxy.Config{Mode: parseMode(t, "reverse:https://"+s.addr), Settings: proxy.Settings{TrustedCA: authority.pool()}})
+		tp := newTap(t, proxy.Config{Settings: proxy.Settings{TrustedCA: authority.pool()}}, parseMode(t, "reverse:https://"+s.addr))
 		c, state := tp.dial().secure(tp, &tls.Config{ServerName: "public.test"})
 		if err := state.PeerCertificates[0].VerifyHostname("public.test"); err != nil {
 			t.Error(err)
@@ -281,7 +281,7 @@ func TestReverseMode(t *testing.T) {
 		c.expect("HTTP/1.1 204 No Content\r\n\r\n")
 	})
 	t.Run("has no CONNECT", func(t *testing.T) {
-		tp := newTap(t, proxy.Config{Mode: parseMode(t, "reverse:http://127.0.0.1:9")})
+		tp := newTap(t, proxy.Config{}, parseMode(t, "reverse:http://127.0.0.1:9"))
 		c := tp.dial()
 		c.send("CONNECT x.test:443 HTTP/1.1\r\n\r\n")
 		c.closeWrite()

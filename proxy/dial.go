@@ -25,7 +25,8 @@ var errLoop = errors.New("the request leads back to this proxy")
 // A target is what to connect to.
 type target struct {
 	upstreamKey
-	proxyAuth string // for the upstream proxy, when the mode names no user
+	mode      *mode.Spec // of the client; says whether there is an upstream proxy
+	proxyAuth string     // for the upstream proxy, when the mode names no user
 }
 
 // asciiHost returns host as DNS and TLS have it: a name in Unicode with A-labels.
@@ -62,7 +63,7 @@ func (e *Engine) dialTo(ctx context.Context, u *upstream, t target) error {
 	dialCtx, cancel := context.WithTimeout(ctx, t.set.Limits.DialTimeout)
 	defer cancel()
 	var err error
-	if m := &e.cfg.Mode; m.Kind == mode.Upstream {
+	if m := t.mode; m.Kind == mode.Upstream {
 		u.info.Via = m.Scheme + "://" + m.Addr()
 		err = e.dialVia(dialCtx, u, t)
 	} else {
@@ -115,7 +116,7 @@ func (e *Engine) isOurs(conn net.Conn) bool {
 // dialVia connects to the upstream proxy, and through it with CONNECT unless it
 // is to get requests for http URLs itself.
 func (e *Engine) dialVia(ctx context.Context, u *upstream, t target) error {
-	m := &e.cfg.Mode
+	m := t.mode
 	if err := e.dialTCP(ctx, u, m.Addr()); err != nil {
 		return fmt.Errorf("upstream proxy: %w", err)
 	}
@@ -132,17 +133,17 @@ func (e *Engine) dialVia(ctx context.Context, u *upstream, t target) error {
 	}
 	stop := context.AfterFunc(ctx, func() { u.raw.Close() })
 	defer stop()
-	if err := e.connectVia(u, t); err != nil {
+	if err := connectVia(u, t); err != nil {
 		return fmt.Errorf("upstream proxy %s: %w", m.Addr(), err)
 	}
 	return nil
 }
 
 // connectVia makes a tunnel through the proxy that u leads to.
-func (e *Engine) connectVia(u *upstream, t target) error {
+func connectVia(u *upstream, t target) error {
 	b := http1.AppendRequestLine(nil, "CONNECT", t.addr(), "HTTP/1.1")
 	b = http1.AppendField(b, "Host", t.addr())
-	if auth := e.proxyAuth(t.proxyAuth); auth != "" {
+	if auth := proxyAuth(t.mode, t.proxyAuth); auth != "" {
 		b = http1.AppendField(b, "Proxy-Authorization", auth)
 	}
 	if _, err := u.conn.Write(append(b, "\r\n"...)); err != nil {
@@ -169,8 +170,8 @@ func (e *Engine) connectVia(u *upstream, t target) error {
 
 // proxyAuth returns the credentials for the upstream proxy: those of the mode,
 // else those of the client.
-func (e *Engine) proxyAuth(client string) string {
-	u := e.cfg.Mode.User
+func proxyAuth(m *mode.Spec, client string) string {
+	u := m.User
 	if u == nil {
 		return client
 	}

@@ -29,7 +29,6 @@ type Config struct {
 	Publisher Publisher
 	CA        *ca.Authority
 	Log       *slog.Logger // nil drops what is logged
-	Mode      mode.Spec
 	Settings  Settings
 }
 
@@ -71,7 +70,6 @@ func New(cfg Config) (*Engine, error) {
 	if e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)
 	}
-	e.cfg.Mode.Host = asciiHost(cfg.Mode.Host)
 	e.registry = registry{
 		listeners: map[net.Listener]struct{}{},
 		clients:   map[*client]struct{}{},
@@ -94,9 +92,10 @@ func (e *Engine) Apply(s Settings) {
 	e.settings.Store(&s)
 }
 
-// Serve accepts connections from l until l fails or the engine is closed, and
-// closes l. After Close it returns nil. Several listeners may be served at once.
-func (e *Engine) Serve(l net.Listener) error {
+// Serve accepts connections from l, which come in under spec, until l fails or the
+// engine is closed, and closes l. After Close it returns nil. Several listeners
+// may be served at once, each under a mode of its own.
+func (e *Engine) Serve(l net.Listener, spec mode.Spec) error {
 	defer l.Close()
 	e.mu.Lock()
 	closed := e.closed
@@ -112,18 +111,19 @@ func (e *Engine) Serve(l net.Listener) error {
 		delete(e.listeners, l)
 		e.mu.Unlock()
 	}()
-	return e.acceptAll(l)
+	spec.Host = asciiHost(spec.Host)
+	return e.acceptAll(l, &spec)
 }
 
 // acceptRetry is how long to wait when accepting fails for want of resources.
 const acceptRetry = 50 * time.Millisecond
 
-func (e *Engine) acceptAll(l net.Listener) error {
+func (e *Engine) acceptAll(l net.Listener, spec *mode.Spec) error {
 	for {
 		conn, err := l.Accept()
 		switch {
 		case err == nil:
-			go e.accept(conn)
+			go e.accept(conn, spec)
 		case e.closing.Load():
 			return nil
 		case isTemporary(err):
@@ -165,10 +165,12 @@ func (e *Engine) exchanges() []*exchange {
 }
 
 // Do sends f, which has no client, through the same hooks and publishing as any
-// other flow, and returns when it is finished: nil when there is a response,
-// else what f.Error says. It owns f until then. Set f.Replay before.
-func (e *Engine) Do(ctx context.Context, f *flow.Flow) error {
-	c := &client{e: e}
+// other flow, as if it had come in under spec, and returns when it is finished:
+// nil when there is a response, else what f.Error says. It owns f until then. Set
+// f.Replay before.
+func (e *Engine) Do(ctx context.Context, spec mode.Spec, f *flow.Flow) error {
+	spec.Host = asciiHost(spec.Host)
+	c := &client{e: e, mode: &spec}
 	if !e.register(c) {
 		return errShutdown
 	}

@@ -127,7 +127,7 @@ func TestUnreachableServers(t *testing.T) {
 
 func TestHostInUnicode(t *testing.T) {
 	for _, m := range []string{"regular", "reverse:http://b\u00fccher.invalid"} {
-		tp := newTap(t, proxy.Config{Mode: parseMode(t, m)})
+		tp := newTap(t, proxy.Config{}, parseMode(t, m))
 		c := tp.dial()
 		c.send("GET http://b\u00fccher.invalid/ HTTP/1.0\r\nHost: h\r\n\r\n")
 		if got := c.rest(); !strings.Contains(got, "cannot resolve xn--bcher-kva.invalid: ") {
@@ -202,7 +202,7 @@ func TestErrorPageForHEAD(t *testing.T) {
 }
 
 func TestRefusedCONNECTIsRecorded(t *testing.T) {
-	tp := newTap(t, proxy.Config{Mode: parseMode(t, "reverse:http://127.0.0.1:9")})
+	tp := newTap(t, proxy.Config{}, parseMode(t, "reverse:http://127.0.0.1:9"))
 	c := tp.dial()
 	c.send("CONNECT x.test:444 HTTP/1.1\r\n\r\n")
 	c.closeWrite()

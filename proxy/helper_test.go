@@ -75,16 +75,17 @@ var discardLog = log.New(io.Discard, "", 0)
 
 func TestMain(m *testing.M) { runTests(m) }
 
-func newTap(t testing.TB, cfg proxy.Config) *tap {
+// newTap starts an engine that listens in the given mode, regular by default.
+func newTap(t testing.TB, cfg proxy.Config, modes ...mode.Spec) *tap {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return newTapOn(t, l, cfg)
+	return newTapOn(t, l, cfg, modes...)
 }
 
-func newTapOn(t testing.TB, l net.Listener, cfg proxy.Config) *tap {
+func newTapOn(t testing.TB, l net.Listener, cfg proxy.Config, modes ...mode.Spec) *tap {
 	t.Helper()
 	authority, err := testCA()
 	if err != nil {
@@ -100,7 +101,7 @@ func newTapOn(t testing.TB, l net.Listener, cfg proxy.Config) *tap {
 		t.Fatal(err)
 	}
 	served := make(chan error, 1)
-	go func() { served <- tp.Serve(l) }()
+	go func() { served <- tp.Serve(l, append(modes, mode.Spec{})[0]) }()
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()

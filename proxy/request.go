@@ -103,7 +103,7 @@ func (x *exchange) badRequest(err error) {
 
 // rewriteHost makes a request to a reverse proxy one to the server behind it.
 func (x *exchange) rewriteHost() {
-	m := &x.e.cfg.Mode
+	m := x.c.mode
 	if m.Kind != mode.Reverse || x.set.KeepHostHeader || !x.f.Request.Header.Has("Host") {
 		return
 	}
@@ -177,7 +177,7 @@ func (x *exchange) requestFraming() http1.Framing {
 // own fields, without those that are between the client and us.
 func (x *exchange) appendRequestHead(dst []byte, f http1.Framing) ([]byte, error) {
 	r := x.f.Request
-	toProxy := x.e.cfg.Mode.Kind == mode.Upstream && r.Scheme == "http" && !x.inTunnel()
+	toProxy := x.c.mode.Kind == mode.Upstream && r.Scheme == "http" && !x.inTunnel()
 	target := r.Path
 	if toProxy {
 		target = r.URL()
@@ -208,7 +208,7 @@ func (x *exchange) appendRequestHead(dst []byte, f http1.Framing) ([]byte, error
 		return false
 	})
 	if toProxy {
-		if auth := x.e.proxyAuth(r.Header.Get("Proxy-Authorization")); auth != "" {
+		if auth := proxyAuth(x.c.mode, r.Header.Get("Proxy-Authorization")); auth != "" {
 			dst = http1.AppendField(dst, "Proxy-Authorization", auth)
 		}
 	}

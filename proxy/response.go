@@ -86,7 +86,7 @@ func (x *exchange) connect() (*upstream, error) {
 // target is where the request goes now, after the hooks.
 func (x *exchange) target() target {
 	r := x.f.Request
-	t := target{upstreamKey: upstreamKey{scheme: r.Scheme, host: asciiHost(r.Host), port: r.Port, set: x.set}}
+	t := target{upstreamKey: upstreamKey{scheme: r.Scheme, host: asciiHost(r.Host), port: r.Port, set: x.set}, mode: x.c.mode}
 	if x.w != nil {
 		rt := &x.w.route
 		t.proxyAuth = rt.proxyAuth

@@ -66,28 +66,16 @@ func (d *door) Close() error {
 	return d.Listener.Close()
 }
 
-// moveDoor opens address in place of old, which may be nil. The old door stays
-// open unless both want the same port; when the new one cannot be opened the old
-// one, or another in its place, is returned with the error.
-func moveDoor(old *door, address string) (*door, error) {
-	d, err := openDoor(address)
-	if err == nil {
-		return d, nil
+// replaceDoor opens address. When old, which may be nil and is not needed any
+// more, has the port, it is closed first; that is reported also with an error.
+func replaceDoor(old *door, address string) (d *door, closed bool, err error) {
+	d, err = openDoor(address)
+	if old == nil || !errors.Is(err, syscall.EADDRINUSE) {
+		return d, false, err
 	}
-	if old == nil || !errors.Is(err, syscall.EADDRINUSE) || !samePort(old.Addr().String(), address) {
-		return old, err
-	}
-	before, place := old.address, old.Addr().String()
 	_ = old.Close()
-	if d, err = openDoor(address); err == nil {
-		return d, nil
-	}
-	back, backErr := openDoor(place)
-	if backErr != nil {
-		return nil, errors.Join(err, backErr)
-	}
-	back.address = before
-	return back, err
+	d, err = openDoor(address)
+	return d, true, err
 }
 
 func samePort(a, b string) bool {

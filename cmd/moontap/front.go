@@ -3,9 +3,12 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 
 	"moontap/flowstore/flow"
@@ -14,128 +17,185 @@ import (
 	"moontap/proxy/option"
 )
 
-// A front is what clients meet: an open port and the engine behind it. It
-// follows the options listen_host, listen_port, mode and server. A new port is
-// open before the old one is closed, and a new mode means a new engine, while the
-// flows of the one before finish. What cannot be changed stays as it was.
+// A front is what clients meet: a gate for each mode, and the engine behind them.
+// It follows the options listen_host, listen_port, mode and server. A new port is
+// open before the old one is closed, and clients that are there already stay. What
+// cannot be changed stays as it was.
 type front struct {
 	opts   *option.Set
 	log    *slog.Logger
-	engine func(mode.Spec) (*proxy.Engine, error) // makes one
+	engine *proxy.Engine // nil until open
 
 	changing sync.Mutex // one change at a time
 
 	mu      sync.Mutex
-	text    string // the mode as it was given
-	spec    mode.Spec
-	current *proxy.Engine
-	retired map[*proxy.Engine]struct{} // their flows are finishing
-	door    *door                      // nil without a server
-	lease   net.Listener               // of current; nil when it does not serve
+	gates   []*gate // in the order of the option mode; none without a server
+	specs   []mode.Spec
 	serving bool
 	closed  bool
-
-	ctx      context.Context // ends when retired engines have had their time
-	cut      context.CancelFunc
-	retiring sync.WaitGroup
 }
 
-// newFront opens the port. Clients that knock wait until there is an engine and
-// serve lets them in.
+// A gate is the open port of one mode.
+type gate struct {
+	spec  mode.Spec
+	door  *door
+	lease net.Listener // nil while it does not serve
+}
+
+// newFront opens the ports. Clients that knock wait until serve lets them in.
 func newFront(opts *option.Set, log *slog.Logger) (*front, error) {
-	f := &front{opts: opts, log: log, retired: map[*proxy.Engine]struct{}{}}
-	spec, err := mode.Parse(opts.List("mode")[0])
-	if err != nil {
-		return nil, err
-	}
-	if f.door, err = f.move(nil, address(opts, spec)); err != nil {
-		return nil, err
-	}
-	f.ctx, f.cut = context.WithCancel(context.Background())
-	return f, nil
+	f := &front{opts: opts, log: log}
+	return f, f.change(nil)
 }
 
 // change goes over to what the options say now.
 func (f *front) change([]string) error {
 	f.changing.Lock()
 	defer f.changing.Unlock()
-	text := f.opts.List("mode")[0]
-	spec, err := mode.Parse(text)
+	specs, err := parseModes(f.opts.List("mode"))
 	if err != nil {
 		return err
 	}
 	f.mu.Lock()
-	closed, engine, d, oldText := f.closed, f.current, f.door, f.text
+	closed, old := f.closed, f.gates
 	f.mu.Unlock()
 	if closed {
 		return nil
 	}
-	if engine == nil || text != oldText {
-		if engine, err = f.engine(spec); err != nil {
+	var gates []*gate
+	if f.opts.Bool("server") {
+		if gates, err = f.open(old, specs); err != nil {
 			return err
 		}
 	}
-	moved, err := f.move(d, address(f.opts, spec))
-	if err != nil {
-		if engine != f.current {
-			_ = engine.Close(f.ctx)
-		}
-		text, spec, engine = oldText, f.spec, f.current
-	}
-	f.install(text, spec, engine, moved)
-	return err
+	f.install(specs, gates)
+	return nil
 }
 
-// move returns the door that is to be open from now on.
-func (f *front) move(old *door, address string) (*door, error) {
-	switch {
-	case address == "":
-		return nil, nil //nolint:nilnil // no server is wanted
-	case old != nil && old.address == address:
-		return old, nil
+func parseModes(texts []string) ([]mode.Spec, error) {
+	specs := make([]mode.Spec, len(texts))
+	for i, text := range texts {
+		var err error
+		if specs[i], err = mode.Parse(text); err != nil {
+			return nil, err
+		}
 	}
-	return moveDoor(old, address)
+	return specs, nil
+}
+
+// open returns a gate for each spec. Doors that are where they should be are
+// taken over from the old gates. When it fails the old gates are as they were.
+func (f *front) open(old []*gate, specs []mode.Spec) ([]*gate, error) {
+	gates, spare, err := f.plan(old, specs)
+	if err != nil {
+		return nil, err
+	}
+	var closed []*gate
+	for i, g := range gates {
+		if g.door != nil {
+			continue
+		}
+		where := address(f.opts, g.spec)
+		before := gateAt(spare, where)
+		var taken bool
+		if before == nil {
+			g.door, err = openDoor(where)
+		} else if g.door, taken, err = replaceDoor(before.door, where); taken {
+			closed = append(closed, before)
+		}
+		if err != nil {
+			closeDoors(gates[:i], old)
+			return nil, joinErrors(err, f.reopen(closed))
+		}
+	}
+	return gates, nil
+}
+
+// plan returns a gate for each spec, with the door it can keep or without one,
+// and the old gates of which nothing was kept.
+func (f *front) plan(old []*gate, specs []mode.Spec) (gates, spare []*gate, err error) {
+	spare = slices.Clone(old)
+	first := map[string]mode.Spec{}
+	for _, spec := range specs {
+		where := address(f.opts, spec)
+		if other, ok := first[where]; ok && !strings.HasSuffix(where, ":0") {
+			return nil, nil, fmt.Errorf("modes %s and %s cannot both listen on %s\nhint: append @port to one of them",
+				other, spec, where)
+		}
+		first[where] = spec
+		g := &gate{spec: spec}
+		if i := slices.IndexFunc(spare, func(o *gate) bool { return o.door.address == where }); i >= 0 {
+			g.door = spare[i].door
+			spare = slices.Delete(spare, i, i+1)
+		}
+		gates = append(gates, g)
+	}
+	return gates, spare, nil
+}
+
+// gateAt returns the one of gates that has the port of address, nil for none.
+func gateAt(gates []*gate, address string) *gate {
+	for _, g := range gates {
+		if samePort(g.door.Addr().String(), address) {
+			return g
+		}
+	}
+	return nil
+}
+
+// reopen opens the doors of gates again where they were.
+func (f *front) reopen(gates []*gate) error {
+	var failed error
+	for _, g := range gates {
+		d, err := openDoor(g.door.Addr().String())
+		if err != nil {
+			failed = joinErrors(failed, err)
+			continue
+		}
+		d.address = g.door.address
+		f.mu.Lock()
+		g.door, g.lease = d, nil
+		f.mu.Unlock()
+	}
+	f.admit()
+	return failed
+}
+
+// closeDoors closes the doors of gates that are not among those of keep.
+func closeDoors(gates, keep []*gate) {
+	for _, g := range gates {
+		if !slices.ContainsFunc(keep, func(k *gate) bool { return k.door == g.door }) {
+			_ = g.door.Close()
+		}
+	}
 }
 
 // install puts what is new into force and lets go of what is old.
-func (f *front) install(text string, spec mode.Spec, engine *proxy.Engine, d *door) {
+func (f *front) install(specs []mode.Spec, gates []*gate) {
 	f.mu.Lock()
-	before, oldDoor, lease := f.current, f.door, f.lease
-	changed := before != engine || oldDoor != d
-	f.text, f.spec, f.current, f.door = text, spec, engine, d
-	if changed {
-		f.lease = nil
+	old := f.gates
+	for _, g := range gates {
+		i := slices.IndexFunc(old, func(o *gate) bool { return o.door == g.door && o.spec.String() == g.spec.String() })
+		if i >= 0 && sameUser(old[i].spec, g.spec) {
+			g.lease, old[i].lease = old[i].lease, nil
+		}
 	}
-	if before != nil && before != engine {
-		f.retired[before] = struct{}{}
-	}
+	f.specs, f.gates = specs, gates
 	f.mu.Unlock()
-	if !changed {
-		return
+	for _, o := range old {
+		if o.lease != nil {
+			o.lease.Close()
+		}
+		if len(gates) == 0 {
+			f.log.Info("no longer listening on " + o.door.Addr().String())
+		}
 	}
-	if lease != nil {
-		lease.Close()
-	}
-	if oldDoor != nil && oldDoor != d {
-		_ = oldDoor.Close()
-	}
-	if oldDoor != nil && d == nil {
-		f.log.Info("no longer listening on " + oldDoor.Addr().String())
-	}
+	closeDoors(old, gates)
 	f.admit()
-	if before != nil && before != engine {
-		f.retire(before)
-	}
 }
 
-// retire lets the flows of an engine finish and closes it.
-func (f *front) retire(e *proxy.Engine) {
-	f.retiring.Go(func() {
-		_ = e.Close(f.ctx) // flows that were cut off have their error
-		f.mu.Lock()
-		delete(f.retired, e)
-		f.mu.Unlock()
-	})
+func sameUser(a, b mode.Spec) bool {
+	return a.User == b.User || a.User != nil && b.User != nil && *a.User == *b.User
 }
 
 // serve lets clients in from now on.
@@ -146,32 +206,30 @@ func (f *front) serve() {
 	f.admit()
 }
 
-// admit gives the current engine its lease.
+// admit gives the engine a lease of each gate that has none.
 func (f *front) admit() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if !f.serving || f.closed || f.lease != nil {
+	if !f.serving || f.closed {
 		return
 	}
-	if f.door == nil {
-		return
-	}
-	lease, engine := f.door.lease(), f.current
-	f.lease = lease
-	f.log.Info("listening on " + f.door.Addr().String() + ", mode " + f.spec.String())
-	go func() {
-		if err := engine.Serve(lease); err != nil && !errors.Is(err, net.ErrClosed) {
-			f.log.Error("the proxy stopped listening", "err", err)
+	for _, g := range f.gates {
+		if g.lease != nil {
+			continue
 		}
-	}()
+		lease := g.door.lease()
+		g.lease = lease
+		f.log.Info("listening on " + g.door.Addr().String() + ", mode " + g.spec.String())
+		go func() {
+			if err := f.engine.Serve(lease, g.spec); err != nil && !errors.Is(err, net.ErrClosed) {
+				f.log.Error("the proxy stopped listening", "mode", g.spec.String(), "err", err)
+			}
+		}()
+	}
 }
 
-// address is the one to listen on, "" for none. What the mode says goes before
-// the options.
+// address is the one to listen on. What the mode says goes before the options.
 func address(opts *option.Set, spec mode.Spec) string {
-	if !opts.Bool("server") {
-		return ""
-	}
 	host, port := opts.Str("listen_host"), defaultPort
 	if p := opts.Get("listen_port"); p != nil {
 		port = opts.Int("listen_port")
@@ -185,68 +243,52 @@ func address(opts *option.Set, spec mode.Spec) string {
 	return net.JoinHostPort(host, strconv.Itoa(port))
 }
 
-// addr is the address that clients reach, "" without a server.
+// addr is the address that clients of the first mode reach, "" without a server.
 func (f *front) addr() string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.door == nil {
+	if len(f.gates) == 0 {
 		return ""
 	}
-	return f.door.Addr().String()
+	return f.gates[0].door.Addr().String()
 }
 
+// mode has the modes in force, with a comma between them.
 func (f *front) mode() string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.spec.String()
+	texts := make([]string, len(f.specs))
+	for i, s := range f.specs {
+		texts[i] = s.String()
+	}
+	return strings.Join(texts, ", ")
 }
 
-// engines are the current one, which comes first, and those that are retired.
-func (f *front) engines() []*proxy.Engine {
+// Do is part of [replay.Sender]. A replay goes through the upstream proxy if
+// there is one.
+func (f *front) Do(ctx context.Context, fl *flow.Flow) error {
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	all := []*proxy.Engine{f.current}
-	for e := range f.retired {
-		all = append(all, e)
+	var spec mode.Spec
+	if i := slices.IndexFunc(f.specs, func(s mode.Spec) bool { return s.Kind == mode.Upstream }); i >= 0 {
+		spec = f.specs[i]
 	}
-	return all
+	f.mu.Unlock()
+	return f.engine.Do(ctx, spec, fl)
 }
-
-// apply gives the engines new settings.
-func (f *front) apply(set proxy.Settings) {
-	for _, e := range f.engines() {
-		e.Apply(set)
-	}
-}
-
-// Do is part of [replay.Sender].
-func (f *front) Do(ctx context.Context, fl *flow.Flow) error { return f.engines()[0].Do(ctx, fl) }
 
 // Kill ends the flow in progress that has this id and reports whether there is one.
-func (f *front) Kill(id flow.ID) bool {
-	for _, e := range f.engines() {
-		if e.Kill(id) {
-			return true
-		}
-	}
-	return false
-}
+func (f *front) Kill(id flow.ID) bool { return f.engine.Kill(id) }
 
 // close ends everything; flows in progress have until ctx ends to finish.
 func (f *front) close(ctx context.Context) {
 	f.changing.Lock() // what is being changed is changed first
 	f.mu.Lock()
 	f.closed = true
-	engine, d := f.current, f.door
+	gates := f.gates
 	f.mu.Unlock()
 	f.changing.Unlock()
-	defer context.AfterFunc(ctx, f.cut)()
-	if engine != nil {
-		_ = engine.Close(ctx) // flows that were cut off, held ones too, have their error
+	if f.engine != nil {
+		_ = f.engine.Close(ctx) // flows that were cut off, held ones too, have their error
 	}
-	f.retiring.Wait()
-	f.cut()
-	if d != nil {
-		_ = d.Close()
-	}
+	closeDoors(gates, nil)
 }

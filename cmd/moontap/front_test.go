@@ -14,8 +14,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-
-	"moontap/proxy/mode"
 )
 
 // startSession runs a session as dump does, on a free port.
@@ -170,8 +168,8 @@ func TestFrontChangesItsMode(t *testing.T) {
 	if got := s.front.addr(); got != addr {
 		t.Errorf("it listens on %s; want %s as before", got, addr)
 	}
-	if s.front.spec.Kind != mode.Reverse {
-		t.Errorf("mode is %v", s.front.spec)
+	if got := s.front.mode(); !strings.HasPrefix(got, "reverse:") {
+		t.Errorf("mode is %s", got)
 	}
 	if body, err := via(t, "", "http://"+addr+"/direct"); body != "this is /direct" {
 		t.Errorf("got %q, %v", body, err)
@@ -197,4 +195,68 @@ func TestFrontOpensAndCloses(t *testing.T) {
 	if body, err := via(t, s.front.addr(), origin.URL+"/x"); body != "this is /x" {
 		t.Errorf("got %q, %v", body, err)
 	}
+}
+
+func TestFrontServesSeveralModes(t *testing.T) {
+	origin, s := newOrigin(t), startSession(t)
+	first := s.front.addr()
+	port := freePort(t)
+	if err := s.opts.Set("mode", []string{"regular", "reverse:" + origin.URL + "@" + port}); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.front.addr(); got != first {
+		t.Errorf("the first mode listens on %s; want %s as before", got, first)
+	}
+	for addr, target := range map[string]string{first: origin.URL + "/p", "": "http://127.0.0.1:" + port + "/p"} {
+		if body, err := via(t, addr, target); body != "this is /p" {
+			t.Errorf("%s through %q: got %q, %v", target, addr, body, err)
+		}
+	}
+	err := s.opts.Set("mode", []string{"regular@" + port, "reverse:" + origin.URL + "@" + port})
+	if err == nil || !strings.Contains(err.Error(), "cannot both listen") {
+		t.Errorf("two modes on one port: %v", err)
+	}
+	if err := s.opts.Set("mode", []string{"regular"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := via(t, "", "http://127.0.0.1:"+port+"/p"); err == nil {
+		t.Error("the port of a mode that is gone is still open")
+	}
+	if body, err := via(t, first, origin.URL+"/p"); body != "this is /p" {
+		t.Errorf("got %q, %v", body, err)
+	}
+}
+
+// A change that fails in the middle leaves the ports as they were, also one that
+// had to make room.
+func TestFrontPutsPortsBack(t *testing.T) {
+	origin, s := newOrigin(t), startSession(t)
+	port := freePort(t)
+	if err := s.opts.Set("mode", []string{"regular@" + port}); err != nil {
+		t.Fatal(err)
+	}
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	_, other, _ := net.SplitHostPort(taken.Addr().String())
+	if err := s.opts.Set("mode", []string{"regular@0.0.0.0:" + port, "regular@" + other}); err == nil {
+		t.Fatal("a port that is taken was accepted")
+	}
+	if body, err := via(t, "127.0.0.1:"+port, origin.URL+"/p"); body != "this is /p" {
+		t.Errorf("got %q, %v", body, err)
+	}
+}
+
+// freePort returns the number of a port that nobody listens on.
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	return port
 }

@@ -17,7 +17,6 @@ import (
 	"moontap/proxy/ca"
 	"moontap/proxy/command"
 	"moontap/proxy/hook"
-	"moontap/proxy/mode"
 	"moontap/proxy/option"
 	"moontap/proxy/replay"
 )
@@ -93,18 +92,16 @@ func newSession(opts *option.Set, log *slog.Logger, shutdown context.CancelCause
 	return s, nil
 }
 
-// open puts an engine that publishes to out behind the port.
+// open puts an engine that publishes to out behind the ports.
 func (s *session) open(out proxy.Publisher) error {
-	s.front.engine = func(spec mode.Spec) (*proxy.Engine, error) {
-		settings, err := engineSettings(s.opts)
-		if err != nil {
-			return nil, err
-		}
-		return proxy.New(proxy.Config{
-			Hooks: s.hooks, Publisher: out, CA: s.ca, Log: s.log, Mode: spec, Settings: settings,
-		})
+	settings, err := engineSettings(s.opts)
+	if err != nil {
+		return err
 	}
-	if err := s.front.change(nil); err != nil {
+	s.front.engine, err = proxy.New(proxy.Config{
+		Hooks: s.hooks, Publisher: out, CA: s.ca, Log: s.log, Settings: settings,
+	})
+	if err != nil {
 		return err
 	}
 	s.opts.OnChange(func([]string) error {
@@ -112,7 +109,7 @@ func (s *session) open(out proxy.Publisher) error {
 		if err != nil {
 			return err
 		}
-		s.front.apply(settings)
+		s.front.engine.Apply(settings)
 		return nil
 	}, "ssl_insecure", "ssl_verify_upstream_trusted_ca", "keep_host_header", "body_size_limit", "stream_large_bodies")
 	s.opts.OnChange(s.front.change, "mode", "listen_host", "listen_port", "server")

@@ -1,6 +1,7 @@
 package addon
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -42,7 +43,7 @@ func listenOptions() []option.Option {
 			Name: "mode", Kind: option.Strings, Default: []string{"regular"}, Check: checkMode,
 			Choices: []string{"regular", "upstream:http://", "reverse:https://"},
 			Help: "What clients take the proxy for: regular, upstream:URL (everything goes through the proxy at URL) " +
-				"or reverse:URL (clients think it is that server). Append @port or @host:port to listen there.",
+				"or reverse:URL (clients think it is that server). Append @port or @host:port to listen there. Several are in force at once.",
 		},
 		{
 			Name: "server", Kind: option.Bool, Default: true,
@@ -188,11 +189,15 @@ func checkPort(v any) error {
 
 func checkMode(v any) error {
 	specs, _ := v.([]string)
-	if len(specs) != 1 {
-		return fmt.Errorf("exactly one mode is supported, not %d", len(specs))
+	if len(specs) == 0 {
+		return errors.New("at least one mode is needed")
 	}
-	_, err := mode.Parse(specs[0])
-	return err
+	for _, text := range specs {
+		if _, err := mode.Parse(text); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func between(low, high int) func(any) error {

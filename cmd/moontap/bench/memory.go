@@ -45,12 +45,8 @@ func memoryChild(args []string) error {
 	if err != nil {
 		return err
 	}
-	spec, err := mode.Parse("regular")
-	if err != nil {
-		return err
-	}
 	store := flowstore.New()
-	engine, err := proxy.New(proxy.Config{Hooks: &hook.Chain{}, Publisher: store, CA: authority, Mode: spec})
+	engine, err := proxy.New(proxy.Config{Hooks: &hook.Chain{}, Publisher: store, CA: authority})
 	if err != nil {
 		return err
 	}
@@ -58,7 +54,7 @@ func memoryChild(args []string) error {
 	if err != nil {
 		return err
 	}
-	go func() { _ = engine.Serve(l) }()
+	go func() { _ = engine.Serve(l, mode.Spec{}) }()
 	ctx := context.Background()
 	if err := (&load{proxy: l.Addr().String(), target: o.http.Addr().String(), conns: 64, limit: 1000}).run(ctx); err != nil {
 		return err
