@@ -8,7 +8,6 @@
 package hook
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -21,43 +20,6 @@ import (
 // ErrKill is returned (or wrapped) by a hook to end the flow: the client gets
 // no response and its connection is closed.
 var ErrKill = errors.New(flow.KilledMessage) //nolint:staticcheck // ST1005: the text is mitmproxy's, with its full stop
-
-// A RequestHook sees each request before it is sent, once: with its body where
-// it is held back, at its head (Missing set) where it is live. Setting
-// f.Response answers without a server. Any error is reported by the chain's
-// OnError; only [ErrKill] ends the flow.
-type RequestHook interface {
-	Request(ctx context.Context, f *flow.Flow) error
-}
-
-// A ResponseHook sees each response before it is passed on, once, as for
-// [RequestHook]. It also sees the response that a request hook made up.
-type ResponseHook interface {
-	Response(ctx context.Context, f *flow.Flow) error
-}
-
-// An ErrorHook sees each flow that failed; f.Error is set.
-type ErrorHook interface {
-	Error(ctx context.Context, f *flow.Flow) error
-}
-
-// A ClientConnectHook sees each accepted connection before its first request.
-type ClientConnectHook interface {
-	ClientConnect(ctx context.Context, c *flow.ClientConn) error
-}
-
-// A ClientDisconnectHook sees the end of each connection that was announced.
-type ClientDisconnectHook interface {
-	ClientDisconnect(ctx context.Context, c *flow.ClientConn) error
-}
-
-// A BodyHook wants the whole body of some messages before its Request or
-// Response is called. WantBody is asked at the head of the message, must not
-// block, and must not change f; f.Response is nil when it is asked about the
-// request.
-type BodyHook interface {
-	WantBody(f *flow.Flow) bool
-}
 
 // Chain is the list of everything that is hooked in. The zero value is empty
 // and ready. It is safe for use by several goroutines: it may be changed while
@@ -79,20 +41,42 @@ type entry struct {
 
 // lists is one immutable state of a chain, sorted by event.
 type lists struct {
-	request    []RequestHook
-	response   []ResponseHook
-	error      []ErrorHook
-	connect    []ClientConnectHook
-	disconnect []ClientDisconnectHook
-	body       []BodyHook
+	requestHeaders  []RequestHeadersHook
+	request         []RequestHook
+	requestEnd      []RequestEndHook
+	responseHeaders []ResponseHeadersHook
+	response        []ResponseHook
+	responseEnd     []ResponseEndHook
+	error           []ErrorHook
+	body            []BodyHook
+	httpConnect     []ConnectHook
+	streams
+	connections
+}
+
+type streams struct {
+	start   []StreamStartHook
+	message []StreamMessageHook
+	end     []StreamEndHook
+	dns     []DNSHook
+}
+
+type connections struct {
+	connect            []ClientConnectHook
+	disconnect         []ClientDisconnectHook
+	serverConnect      []ServerConnectHook
+	serverConnected    []ServerConnectedHook
+	serverConnectError []ServerConnectErrorHook
+	serverDisconnected []ServerDisconnectedHook
+	clientHello        []ClientHelloHook
+	tlsEstablished     []TLSEstablishedHook
+	tlsFailed          []TLSFailedHook
 }
 
 // Add puts h behind what is there, under a unique name, and registers every hook
 // it implements. It fails when it implements none, or the name is taken.
 func (c *Chain) Add(name string, h any) error {
-	switch h.(type) {
-	case RequestHook, ResponseHook, ErrorHook, ClientConnectHook, ClientDisconnectHook:
-	default:
+	if !isHook(h) {
 		return fmt.Errorf("%s (%T) implements no hook", name, h)
 	}
 	c.mu.Lock()
@@ -101,8 +85,20 @@ func (c *Chain) Add(name string, h any) error {
 		return fmt.Errorf("hook %s is already there", name)
 	}
 	c.all = append(c.all, entry{name, h})
-	c.rebuild()
+	c.list.Store(newLists(c.all))
 	return nil
+}
+
+func isHook(h any) bool {
+	switch h.(type) {
+	case RequestHeadersHook, RequestHook, RequestEndHook, ResponseHeadersHook, ResponseHook, ResponseEndHook,
+		ErrorHook, ConnectHook, StreamStartHook, StreamMessageHook, StreamEndHook, DNSHook,
+		ClientConnectHook, ClientDisconnectHook,
+		ServerConnectHook, ServerConnectedHook, ServerConnectErrorHook, ServerDisconnectedHook,
+		ClientHelloHook, TLSEstablishedHook, TLSFailedHook:
+		return true
+	}
+	return false
 }
 
 // Remove takes out what was added as name, if anything was. Runs under way
@@ -111,32 +107,49 @@ func (c *Chain) Remove(name string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.all = slices.DeleteFunc(c.all, func(e entry) bool { return e.name == name })
-	c.rebuild()
+	c.list.Store(newLists(c.all))
 }
 
-func (c *Chain) rebuild() {
-	var l lists
-	for _, e := range c.all {
-		if h, ok := e.hook.(RequestHook); ok {
-			l.request = append(l.request, h)
-		}
-		if h, ok := e.hook.(ResponseHook); ok {
-			l.response = append(l.response, h)
-		}
-		if h, ok := e.hook.(ErrorHook); ok {
-			l.error = append(l.error, h)
-		}
-		if h, ok := e.hook.(ClientConnectHook); ok {
-			l.connect = append(l.connect, h)
-		}
-		if h, ok := e.hook.(ClientDisconnectHook); ok {
-			l.disconnect = append(l.disconnect, h)
-		}
-		if h, ok := e.hook.(BodyHook); ok {
-			l.body = append(l.body, h)
+func newLists(all []entry) *lists {
+	return &lists{
+		requestHeaders:  collect[RequestHeadersHook](all),
+		request:         collect[RequestHook](all),
+		requestEnd:      collect[RequestEndHook](all),
+		responseHeaders: collect[ResponseHeadersHook](all),
+		response:        collect[ResponseHook](all),
+		responseEnd:     collect[ResponseEndHook](all),
+		error:           collect[ErrorHook](all),
+		body:            collect[BodyHook](all),
+		httpConnect:     collect[ConnectHook](all),
+		streams: streams{
+			start:   collect[StreamStartHook](all),
+			message: collect[StreamMessageHook](all),
+			end:     collect[StreamEndHook](all),
+			dns:     collect[DNSHook](all),
+		},
+		connections: connections{
+			connect:            collect[ClientConnectHook](all),
+			disconnect:         collect[ClientDisconnectHook](all),
+			serverConnect:      collect[ServerConnectHook](all),
+			serverConnected:    collect[ServerConnectedHook](all),
+			serverConnectError: collect[ServerConnectErrorHook](all),
+			serverDisconnected: collect[ServerDisconnectedHook](all),
+			clientHello:        collect[ClientHelloHook](all),
+			tlsEstablished:     collect[TLSEstablishedHook](all),
+			tlsFailed:          collect[TLSFailedHook](all),
+		},
+	}
+}
+
+// collect returns those of all that implement T.
+func collect[T any](all []entry) []T {
+	var hooks []T
+	for _, e := range all {
+		if h, ok := e.hook.(T); ok {
+			hooks = append(hooks, h)
 		}
 	}
-	c.list.Store(&l)
+	return hooks
 }
 
 func (c *Chain) state() *lists {
@@ -159,52 +172,6 @@ func (c *Chain) WantBody(f *flow.Flow) (want bool) {
 		}
 	}
 	return false
-}
-
-// Request runs the request hooks in order. It returns an error, which wraps
-// ErrKill, only when a hook killed the flow; the rest are then skipped.
-func (c *Chain) Request(ctx context.Context, f *flow.Flow) error {
-	for _, h := range c.state().request {
-		if err := c.run("request", f, func() error { return h.Request(ctx, f) }); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// Response runs the response hooks, as Request does.
-func (c *Chain) Response(ctx context.Context, f *flow.Flow) error {
-	for _, h := range c.state().response {
-		if err := c.run("response", f, func() error { return h.Response(ctx, f) }); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// Error runs the error hooks.
-func (c *Chain) Error(ctx context.Context, f *flow.Flow) {
-	for _, h := range c.state().error {
-		_ = c.run("error", f, func() error { return h.Error(ctx, f) })
-	}
-}
-
-// ClientConnect runs the connect hooks, as Request does; killing closes the
-// connection.
-func (c *Chain) ClientConnect(ctx context.Context, conn *flow.ClientConn) error {
-	for _, h := range c.state().connect {
-		if err := c.run("clientconnect", nil, func() error { return h.ClientConnect(ctx, conn) }); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// ClientDisconnect runs the disconnect hooks.
-func (c *Chain) ClientDisconnect(ctx context.Context, conn *flow.ClientConn) {
-	for _, h := range c.state().disconnect {
-		_ = c.run("clientdisconnect", nil, func() error { return h.ClientDisconnect(ctx, conn) })
-	}
 }
 
 // run calls fn, turns a panic into an error, reports errors, and returns only
