@@ -8,14 +8,14 @@ import (
 	"slices"
 	"time"
 
-	"moontap/flowstore/flow"
 	"moontap/proxy/http1"
 )
 
 // A download is the body of a response on its way.
 type download struct {
 	rec      recorder
-	body     http1.Body
+	src      source
+	body     http1.Body // what src is on an HTTP/1 connection
 	frame    http1.Framing
 	reusable bool // the server keeps its connection open
 	live     bool // it is passed on as it comes
@@ -43,48 +43,6 @@ func (x *exchange) clientFraming() http1.Framing {
 	return http1.Framing{Kind: http1.Chunked}
 }
 
-// appendResponseHead appends the head for the client: the flow's own fields,
-// with Connection and the framing as they are on this side.
-func (x *exchange) appendResponseHead(dst []byte, f http1.Framing, keep bool) ([]byte, error) {
-	r := x.f.Response
-	if err := http1.CheckResponse(r.Status, r.Reason, r.Header); err != nil {
-		return dst, err
-	}
-	dst = http1.AppendStatusLine(dst, "HTTP/1.1", r.Status, r.Reason)
-	switching := r.Status == http.StatusSwitchingProtocols
-	said := false
-	dst = appendFields(dst, r.Header, f, f.Kind == http1.NoBody, func(fd flow.Field) bool {
-		switch {
-		case switching:
-			return false
-		case is(fd.Name, "Connection"):
-			fits := flow.Header{fd}.HasToken("Connection", "close") != keep
-			said = said || fits
-			return !fits
-		}
-		return is(fd.Name, "Keep-Alive") || is(fd.Name, "Proxy-Connection")
-	})
-	switch {
-	case said || switching:
-	case !keep:
-		dst = http1.AppendField(dst, "Connection", "close")
-	case x.in.Version == "HTTP/1.0":
-		dst = http1.AppendField(dst, "Connection", "keep-alive")
-	}
-	return append(dst, "\r\n"...), nil
-}
-
-// keep reports whether the client's connection may go on after a response in
-// framing f, as far as is known before it.
-func (x *exchange) keep(f http1.Framing) bool {
-	switch h := x.in.Header; {
-	case f.Kind == http1.UntilClose, h.HasToken("Connection", "close"), x.e.closing.Load(), x.unsent():
-		return false
-	default:
-		return x.in.Version == "HTTP/1.1" || h.HasToken("Connection", "keep-alive")
-	}
-}
-
 // deliver passes the response, or an error page, on to the client and completes
 // the flow.
 func (x *exchange) deliver() bool {
@@ -105,14 +63,16 @@ func (x *exchange) deliver() bool {
 		}
 	}
 	complete := x.endUpload()
-	x.release()
-	if x.w == nil {
+	if up := x.detach(); up != nil {
+		up.release(x)
+	}
+	if x.to == nil {
 		return true
 	}
 	if !complete && err == nil {
-		x.w.linger()
+		x.to.linger()
 	}
-	return keep && err == nil && !x.w.broken
+	return keep && err == nil
 }
 
 // deliverError answers with an error page, if the client is still to be
@@ -120,88 +80,43 @@ func (x *exchange) deliver() bool {
 func (x *exchange) deliverError() bool {
 	x.drop()
 	switch {
-	case x.w == nil:
+	case x.to == nil:
 		return false
 	case x.killed():
 		x.endUpload()
 		return false
 	}
-	keep := x.keep(http1.Framing{}) && x.upload.done == nil && x.in.body.Done()
 	status := cmp.Or(x.status, http.StatusBadGateway) // a hook may have made the error
-	err := x.w.write(errorPage(x.in.Method, status, x.f.Error.Msg, keep))
+	keep, err := x.to.errorPage(x, status, x.f.Error.Msg)
 	if keep = x.endUpload() && keep && err == nil; !keep {
-		x.w.linger()
+		x.to.linger()
 	}
 	return keep
 }
 
 func (x *exchange) deliverWhole() (bool, error) {
-	r := x.f.Response
-	if r.Start.IsZero() { // made up by a hook
+	if r := x.f.Response; r.Start.IsZero() { // made up by a hook
 		now := time.Now()
 		r.Start, r.End = now, now
 	}
-	if x.w == nil {
+	if x.to == nil {
 		return true, nil
 	}
-	f := x.clientFraming()
-	keep := x.keep(f)
-	buf := headBuffers.Get().(*[]byte)
-	defer headBuffers.Put(buf)
-	b, err := x.appendResponseHead((*buf)[:0], f, keep)
-	if err != nil {
-		return false, err
-	}
-	x.down.sent = true
-	rest := []byte(nil)
-	switch {
-	case f.Kind == http1.NoBody:
-	case f.Kind == http1.Length && len(r.Body) > inline:
-		rest = r.Body
-	default:
-		b = appendWhole(b, &r.Message, f)
-	}
-	if cap(b) <= 2*inline {
-		*buf = b[:0]
-	}
-	err = x.w.write(b)
-	if err == nil && rest != nil {
-		err = x.w.write(rest)
-	}
-	if err != nil {
-		return false, errClientGone
-	}
-	return keep, nil
+	return x.to.whole(x, x.clientFraming())
 }
 
 // deliverLive passes the response on while it comes. Each read is passed on at
 // once.
 func (x *exchange) deliverLive() (keep bool, err error) {
-	lw := liveWriter{write: func([]byte) error { return nil }}
-	if x.w != nil {
-		f := x.clientFraming()
-		keep = x.keep(f)
-		head, err := x.appendResponseHead(nil, f, keep)
-		if err != nil {
-			return false, err
-		}
-		x.down.sent = true
-		if f.Kind != http1.NoBody {
-			lw.write, lw.framed = x.w.write, f.Kind == http1.Chunked
-		}
-		lw.buf = head
-		if lw.framed {
-			head = http1.AppendChunk(head, x.down.rec.buf)
-		} else if f.Kind != http1.NoBody {
-			head = append(head, x.down.rec.buf...)
-		}
-		if x.w.write(head) != nil {
+	out := sink(nowhere{})
+	if x.to != nil {
+		if out, keep, err = x.to.head(x, x.clientFraming()); err != nil {
 			x.drop()
-			return false, errClientGone
+			return false, err
 		}
 	}
 	x.publish()
-	err = x.stream(&lw)
+	err = x.stream(out)
 	r, rec := x.f.Response, &x.down.rec
 	r.Body, r.BodySize = rec.body(), rec.size
 	r.Missing = err != nil || int64(len(r.Body)) < rec.size
@@ -209,8 +124,8 @@ func (x *exchange) deliverLive() (keep bool, err error) {
 		x.drop()
 		return false, err
 	}
-	r.Trailer, r.End = x.down.body.Trailer, time.Now()
-	if lw.end(r.Trailer) != nil {
+	r.Trailer, r.End = x.down.src.Trailers(), time.Now()
+	if out.end(r.Trailer) != nil {
 		return false, errClientGone
 	}
 	return keep, nil
@@ -218,10 +133,10 @@ func (x *exchange) deliverLive() (keep bool, err error) {
 
 // stream copies the body that is still to come to its end. What has arrived by
 // the time of a read goes out in one write.
-func (x *exchange) stream(lw *liveWriter) error {
+func (x *exchange) stream(out sink) error {
 	buf := copyBuffers.Get().(*[copyBuffer]byte)
 	defer copyBuffers.Put(buf)
-	body, rec := &x.down.body, &x.down.rec
+	body, rec := x.down.src, &x.down.rec
 	shown := pace{last: time.Now()}
 	for !body.Done() {
 		n, err := body.Read(buf[:])
@@ -234,7 +149,7 @@ func (x *exchange) stream(lw *liveWriter) error {
 		if rec.size > x.set.BodySizeLimit {
 			return errTooLarge(http.StatusBadGateway, x.set.BodySizeLimit)
 		}
-		if lw.data(buf[:n]) != nil {
+		if out.data(buf[:n]) != nil {
 			return errClientGone
 		}
 		if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, http1.ErrWouldBlock) {

@@ -18,12 +18,12 @@ import (
 type exchange struct {
 	e     *Engine
 	c     *client
-	w     *wire // nil for a replay
+	to    downstream // nil for a replay
 	set   *Settings
 	begun time.Time
 
 	f      *flow.Flow
-	in     *incoming // the request of w; nil for a replay
+	in     *incoming // the request of the client; nil for a replay
 	upload upload
 	down   download
 	status int // what the client is told when f has an error
@@ -32,12 +32,12 @@ type exchange struct {
 	cancel    context.CancelCauseFunc
 	tunneling atomic.Bool // after 101
 	mu        sync.Mutex
-	up        *upstream // nil while there is none; guarded by mu for abort
+	up        transfer // nil while there is none; guarded by mu for abort
 }
 
-// newExchange makes the exchange of a request that came in on w.
-func newExchange(c *client, w *wire, in *incoming) *exchange {
-	x := &exchange{e: c.e, c: c, w: w, in: in, set: c.e.settings.Load(), begun: in.start}
+// newExchange makes the exchange of a request that came in on to.
+func newExchange(c *client, to downstream, in *incoming) *exchange {
+	x := &exchange{e: c.e, c: c, to: to, in: in, set: c.e.settings.Load(), begun: in.start}
 	info := c.info.Load()
 	info.CountRequest()
 	x.f = &flow.Flow{
@@ -67,8 +67,8 @@ func (x *exchange) start() {
 // finish is the end of the flow, however it went.
 func (x *exchange) finish() {
 	x.c.current.Store(nil)
-	if x.w != nil {
-		x.w.in.wait(nil)
+	if x.to != nil {
+		x.to.await(nil)
 	}
 	x.drop()
 	x.cancel(nil)
@@ -86,28 +86,28 @@ func (x *exchange) abort(cause error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.up != nil {
-		x.up.raw.Close()
+		x.up.cut()
 	}
-	if x.c.raw != nil && (errors.Is(cause, hook.ErrKill) || errors.Is(cause, errShutdown)) {
-		x.c.raw.Close()
+	if x.to != nil && (errors.Is(cause, hook.ErrKill) || errors.Is(cause, errShutdown)) {
+		x.to.cut()
 	}
 }
 
-// attach makes up the connection that abort closes. It fails after abort.
-func (x *exchange) attach(up *upstream) error {
+// attach makes up the server's side, which abort cuts. It fails after abort.
+func (x *exchange) attach(up transfer) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if err := context.Cause(x.ctx); err != nil {
-		up.close()
+		up.cut()
 		return err
 	}
 	x.up = up
-	x.f.Server = up.info
+	x.f.Server = up.link().info
 	return nil
 }
 
-// detach returns the connection and forgets it.
-func (x *exchange) detach() *upstream {
+// detach returns the server's side and forgets it.
+func (x *exchange) detach() transfer {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	up := x.up
@@ -115,10 +115,10 @@ func (x *exchange) detach() *upstream {
 	return up
 }
 
-// drop closes the connection to the server if there still is one.
+// drop gives the server's side up if there still is one.
 func (x *exchange) drop() {
 	if up := x.detach(); up != nil {
-		up.close()
+		up.cut()
 	}
 }
 

@@ -24,7 +24,7 @@ type recorder struct {
 // collect reads body until its end, or until there are more than max bytes of
 // it, or, with buffered, until it would have to wait. Everything is kept. It
 // reports whether the body is whole.
-func (r *recorder) collect(body *http1.Body, max int64, buffered bool) (whole bool, err error) {
+func (r *recorder) collect(body source, max int64, buffered bool) (whole bool, err error) {
 	for r.size <= max {
 		r.grow()
 		var n int

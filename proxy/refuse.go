@@ -42,7 +42,7 @@ func (w *wire) refuse(req *incoming, status int, why error) {
 
 func (w *wire) recordRefused(req *incoming, msg string) {
 	x := newExchange(w.c, w, req)
-	_ = x.setTarget()
+	_ = x.setTarget(w.route)
 	x.fail(errors.New(msg))
 	x.finish()
 }
@@ -69,8 +69,8 @@ var errNotForProxy = errors.New("this is a proxy: send it requests with an absol
 
 // setTarget fills in where the request goes from its target and the route of its
 // wire. It fails where that cannot be known.
-func (x *exchange) setTarget() error {
-	r, rt := x.f.Request, &x.w.route
+func (x *exchange) setTarget(rt route) error {
+	r := x.f.Request
 	target := x.in.Target
 	r.Scheme, r.Host, r.Port, r.Path = rt.scheme, rt.host, rt.port, target
 	scheme, rest, absolute := strings.Cut(target, "://")
@@ -80,7 +80,7 @@ func (x *exchange) setTarget() error {
 		r.Host, r.Port, _ = flow.SplitAuthority("https", target)
 		return nil
 	case absolute && target[0] != '/' && !strings.ContainsAny(scheme, "/?"):
-		return x.setAbsolute(strings.ToLower(scheme), rest)
+		return x.setAbsolute(&rt, strings.ToLower(scheme), rest)
 	case rt.host != "":
 		return nil
 	}
@@ -89,7 +89,7 @@ func (x *exchange) setTarget() error {
 	return errNotForProxy
 }
 
-func (x *exchange) setAbsolute(scheme, rest string) error {
+func (x *exchange) setAbsolute(rt *route, scheme, rest string) error {
 	r := x.f.Request
 	path := ""
 	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
@@ -102,7 +102,7 @@ func (x *exchange) setAbsolute(scheme, rest string) error {
 		path = "/" + path
 	}
 	r.Authority, r.Path = rest, path
-	if x.w.route.host != "" {
+	if rt.host != "" {
 		return nil // the connection says where it goes
 	}
 	r.Scheme = scheme

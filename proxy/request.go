@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
 	"moontap/flowstore/flow"
@@ -17,10 +16,6 @@ import (
 // request takes the request in and runs the request hooks: on the whole of it
 // when it is there or held back, else on its head.
 func (x *exchange) request() {
-	if err := x.setTarget(); err != nil {
-		x.badRequest(&statusError{http.StatusBadRequest, err})
-		return
-	}
 	if x.in.frame.Size > x.set.BodySizeLimit {
 		x.badRequest(errTooLarge(http.StatusRequestEntityTooLarge, x.set.BodySizeLimit))
 		return
@@ -45,8 +40,8 @@ func (x *exchange) request() {
 }
 
 func (x *exchange) requestHooks() {
-	if x.w != nil {
-		x.w.in.wait(x)
+	if x.to != nil {
+		x.to.await(x)
 	}
 	r := x.f.Request
 	before := *r
@@ -125,16 +120,17 @@ func (x *exchange) takeRequest(buffered bool) (bool, error) {
 		return true, nil
 	}
 	if rec.limit == 0 {
-		*rec = recorder{known: x.in.body.Size(), limit: x.set.RecordLimit}
+		*rec = recorder{known: x.in.src.Size(), limit: x.set.RecordLimit}
 	}
 	if !x.holdable(x.in.frame) {
 		return false, nil
 	}
 	if !buffered {
-		x.w.due.set(x.e, x.set.Limits.IdleTimeout)
-		defer x.w.due.clear()
+		due := x.to.reading()
+		due.set(x.e, x.set.Limits.IdleTimeout)
+		defer due.clear()
 	}
-	whole, err := rec.collect(&x.in.body, min(x.holdLimit(), x.set.BodySizeLimit), buffered)
+	whole, err := rec.collect(x.in.src, min(x.holdLimit(), x.set.BodySizeLimit), buffered)
 	if rec.size > x.set.BodySizeLimit {
 		return false, errTooLarge(http.StatusRequestEntityTooLarge, x.set.BodySizeLimit)
 	}
@@ -143,7 +139,7 @@ func (x *exchange) takeRequest(buffered bool) (bool, error) {
 	if !whole || err != nil {
 		return false, err
 	}
-	r.Body, r.Missing, r.Trailer, r.End = rec.body(), false, x.in.body.Trailer, time.Now()
+	r.Body, r.Missing, r.Trailer, r.End = rec.body(), false, x.in.src.Trailers(), time.Now()
 	return true, nil
 }
 
@@ -157,95 +153,9 @@ func (x *exchange) expects() bool {
 func (x *exchange) sendContinue() {
 	if x.expects() && !x.upload.continued {
 		x.upload.continued = true
-		_ = x.w.write([]byte("HTTP/1.1 100 Continue\r\n\r\n"))
+		x.to.inform(&http1.ResponseHead{Status: http.StatusContinue}, "")
 	}
-}
-
-// requestFraming is how the body is sent to the server.
-func (x *exchange) requestFraming() http1.Framing {
-	m := &x.f.Request.Message
-	switch {
-	case x.upload.live:
-		return x.in.frame
-	case len(m.Body) == 0 && !m.Header.Has("Content-Length") && !m.Header.Has("Transfer-Encoding"):
-		return http1.Framing{}
-	}
-	return wholeFraming(m, true)
-}
-
-// appendRequestHead appends the head of the request as it goes out: the flow's
-// own fields, without those that are between the client and us.
-func (x *exchange) appendRequestHead(dst []byte, f http1.Framing) ([]byte, error) {
-	r := x.f.Request
-	toProxy := x.c.mode.Kind == mode.Upstream && r.Scheme == "http" && !x.inTunnel()
-	target := r.Path
-	if toProxy {
-		target = r.URL()
-	}
-	if err := http1.CheckRequest(r.Method, target, r.Header); err != nil {
-		return dst, err
-	}
-	version := r.Version
-	if version != "HTTP/1.0" {
-		version = "HTTP/1.1"
-	}
-	dst = http1.AppendRequestLine(dst, r.Method, target, version)
-	if !r.Header.Has("Host") && (r.Authority != "" || version != r.Version) {
-		dst = http1.AppendField(dst, "Host", flow.HostPort(r.Scheme, r.Host, r.Port))
-	}
-	answered := x.upload.continued || !x.upload.live
-	dst = appendFields(dst, r.Header, f, false, func(fd flow.Field) bool {
-		switch len(fd.Name) {
-		case len("Expect"):
-			return answered && strings.EqualFold(fd.Name, "Expect")
-		case len("Keep-Alive"):
-			return strings.EqualFold(fd.Name, "Keep-Alive")
-		case len("Proxy-Connection"):
-			return strings.EqualFold(fd.Name, "Proxy-Connection")
-		case len("Proxy-Authorization"):
-			return !x.inTunnel() && strings.EqualFold(fd.Name, "Proxy-Authorization")
-		}
-		return false
-	})
-	if toProxy {
-		if auth := proxyAuth(x.c.mode, r.Header.Get("Proxy-Authorization")); auth != "" {
-			dst = http1.AppendField(dst, "Proxy-Authorization", auth)
-		}
-	}
-	return append(dst, "\r\n"...), nil
 }
 
 // inTunnel reports whether the client believes that it talks to a server.
-func (x *exchange) inTunnel() bool { return x.w != nil && x.w.route.host != "" }
-
-// sendRequest writes the head, and the body with it when it is small; a larger
-// or live body is written by a goroutine, so that a server that answers early
-// is heard.
-func (x *exchange) sendRequest(up *upstream) error {
-	buf := headBuffers.Get().(*[]byte)
-	defer headBuffers.Put(buf)
-	f := x.requestFraming()
-	b, err := x.appendRequestHead((*buf)[:0], f)
-	if err != nil {
-		return err
-	}
-	m := &x.f.Request.Message
-	small := !x.upload.live && len(m.Body) <= inline
-	if small && f.Kind != http1.NoBody {
-		b = appendWhole(b, m, f)
-	}
-	if cap(b) <= 2*inline {
-		*buf = b[:0]
-	}
-	if _, err := up.conn.Write(b); err != nil {
-		return staleError{plainError(err)}
-	}
-	switch {
-	case small:
-	case x.upload.live:
-		x.startPump(up, f, nil)
-	default:
-		x.startPump(up, f, m)
-	}
-	return nil
-}
+func (x *exchange) inTunnel() bool { return x.to != nil && x.to.from().host != "" }

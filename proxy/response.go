@@ -10,20 +10,8 @@ import (
 	"strings"
 	"time"
 
-	"moontap/flowstore/flow"
 	"moontap/proxy/http1"
 )
-
-// maxInformational is how many 1xx responses a server may send before the real one.
-const maxInformational = 64
-
-// A staleError means that nothing came back, as when the server had closed the
-// connection before it got the request.
-type staleError struct{ error }
-
-func (e staleError) Unwrap() error { return e.error }
-
-var errNoResponse = errors.New("server closed the connection without a response")
 
 // roundTrip sends the request and reads the head of the response, unless the
 // flow has failed or a hook has answered.
@@ -44,17 +32,16 @@ func (x *exchange) send() error {
 		if err != nil {
 			return err
 		}
-		if err = x.sendRequest(up); err == nil {
-			err = x.readResponse(up)
+		if err = up.send(x); err == nil {
+			err = up.receive(x)
 		}
 		if err == nil {
 			return nil
 		}
-		var stale staleError
-		retry := try == 0 && up.used && errors.As(err, &stale) && x.repeatable() && x.ctx.Err() == nil
+		retry := try == 0 && x.ctx.Err() == nil && up.again(x, err)
 		x.drop()
 		if !retry {
-			return fmt.Errorf("%s: %w", up.info.Addr, err)
+			return fmt.Errorf("%s: %w", up.link().info.Addr, err)
 		}
 	}
 }
@@ -70,7 +57,7 @@ func (x *exchange) repeatable() bool {
 }
 
 // connect takes a connection to the server from the pool or makes one.
-func (x *exchange) connect() (*upstream, error) {
+func (x *exchange) connect() (transfer, error) {
 	t := x.target()
 	if up := x.c.pool.get(t.upstreamKey, !x.repeatable()); up != nil {
 		return up, x.attach(up)
@@ -87,8 +74,8 @@ func (x *exchange) connect() (*upstream, error) {
 func (x *exchange) target() target {
 	r := x.f.Request
 	t := target{upstreamKey: upstreamKey{scheme: r.Scheme, host: asciiHost(r.Host), port: r.Port, set: x.set}, mode: x.c.mode}
-	if x.w != nil {
-		rt := &x.w.route
+	if x.to != nil {
+		rt := x.to.from()
 		t.proxyAuth = rt.proxyAuth
 		t.tunnel = x.inTunnel()
 		if rt.host == r.Host {
@@ -101,68 +88,10 @@ func (x *exchange) target() target {
 	return t
 }
 
-// readResponse reads heads until that of the final response.
-func (x *exchange) readResponse(up *upstream) error {
-	for range maxInformational {
-		if _, err := up.br.Peek(1); err != nil {
-			if errors.Is(err, io.EOF) {
-				return staleError{errNoResponse}
-			}
-			return staleError{plainError(err)}
-		}
-		start := time.Now()
-		raw, err := http1.ReadHead(up.br, x.set.Limits.MaxHead)
-		if err != nil {
-			return fmt.Errorf("read response head: %w", plainError(err))
-		}
-		h, err := http1.ParseResponse(raw)
-		if err != nil {
-			return fmt.Errorf("malformed response: %w", err)
-		}
-		if h.Status < 200 && h.Status != http.StatusSwitchingProtocols {
-			x.relayInformational(raw, h.Status)
-			continue
-		}
-		if h.Status == http.StatusSwitchingProtocols && !x.f.Request.Header.Has("Upgrade") {
-			return errors.New("server switches protocols without being asked to")
-		}
-		return x.setResponse(&h, start)
-	}
-	return fmt.Errorf("more than %d informational responses", maxInformational)
-}
-
-// relayInformational passes a 1xx response on as it is, to a client that can
-// take it.
-func (x *exchange) relayInformational(raw string, status int) {
-	switch {
-	case x.w == nil || x.in.Version != "HTTP/1.1":
-	case status == http.StatusContinue && (!x.expects() || x.upload.continued):
-	default:
-		x.upload.continued = x.upload.continued || status == http.StatusContinue
-		_ = x.w.write([]byte(raw))
-	}
-}
-
-func (x *exchange) setResponse(h *http1.ResponseHead, start time.Time) error {
-	frame, err := http1.ResponseFraming(x.f.Request.Method, h)
-	if err != nil {
-		return fmt.Errorf("malformed response: %w", err)
-	}
-	x.f.Response = &flow.Response{Status: h.Status, Reason: h.Reason, Message: flow.Message{
-		Version: h.Version, Header: h.Header, Start: start, Missing: frame.Kind != http1.NoBody,
-	}}
-	x.down.frame = frame
-	x.down.reusable = frame.Kind != http1.UntilClose && !h.Header.HasToken("Connection", "close") &&
-		(h.Version != "HTTP/1.0" || h.Header.HasToken("Connection", "keep-alive"))
-	x.up.wary = frame.Kind == http1.NoBody && (x.f.Request.Method == http.MethodHead || h.Status != http.StatusOK)
-	x.down.body.Reset(x.up.br, frame, x.set.Limits.MaxHead)
-	return nil
-}
-
 // switching reports whether the server agreed to speak something else on this
 // connection.
 func (x *exchange) switching() bool {
-	return x.f.Error == nil && x.up != nil && x.f.Response.Status == http.StatusSwitchingProtocols && x.w != nil
+	return x.f.Error == nil && x.up != nil && x.f.Response.Status == http.StatusSwitchingProtocols && x.to != nil
 }
 
 // tunnel passes a 101 response on and then whatever follows, until both sides
@@ -171,12 +100,12 @@ func (x *exchange) tunnel() {
 	if x.upload.done != nil {
 		x.awaitPump()
 	}
-	if !x.in.body.Done() {
+	if !x.in.src.Done() {
 		x.fail(errors.New("server switches protocols in the middle of the request"))
 	} else {
 		x.responseHooks()
 	}
-	up := x.up
+	w := x.to.(*wire)
 	if x.f.Error != nil || x.f.Response.Status != http.StatusSwitchingProtocols {
 		x.deliver()
 		return
@@ -187,10 +116,10 @@ func (x *exchange) tunnel() {
 		return
 	}
 	x.publish()
-	x.w.in.wait(nil)
+	w.in.wait(nil)
 	x.tunneling.Store(true)
-	if x.w.write(b) == nil {
-		x.w.splice(up)
+	if w.write(b) == nil {
+		w.splice(x.up.link())
 	}
 	if x.ctx.Err() != nil {
 		x.fail(errClientGone)
@@ -218,7 +147,7 @@ func (x *exchange) receive() {
 		x.fail(errTooLarge(http.StatusBadGateway, x.set.BodySizeLimit))
 		return
 	}
-	x.down.rec = recorder{known: x.down.body.Size(), limit: x.set.RecordLimit}
+	x.down.rec = recorder{known: x.down.src.Size(), limit: x.set.RecordLimit}
 	stream := x.isEventStream() || !x.holdable(x.down.frame)
 	whole, err := false, error(nil)
 	if !stream || x.down.frame.Kind == http1.NoBody {
@@ -246,7 +175,7 @@ func (x *exchange) isEventStream() bool {
 func (x *exchange) takeResponse(buffered bool) (bool, error) {
 	r, rec := x.f.Response, &x.down.rec
 	if x.down.frame.Kind != http1.NoBody {
-		whole, err := rec.collect(&x.down.body, min(x.holdLimit(), x.set.BodySizeLimit), buffered)
+		whole, err := rec.collect(x.down.src, min(x.holdLimit(), x.set.BodySizeLimit), buffered)
 		if rec.size > x.set.BodySizeLimit {
 			return false, errTooLarge(http.StatusBadGateway, x.set.BodySizeLimit)
 		}
@@ -255,7 +184,7 @@ func (x *exchange) takeResponse(buffered bool) (bool, error) {
 			return false, err
 		}
 	}
-	r.Body, r.Missing, r.Trailer, r.End = rec.body(), false, x.down.body.Trailer, time.Now()
+	r.Body, r.Missing, r.Trailer, r.End = rec.body(), false, x.down.src.Trailers(), time.Now()
 	return true, nil
 }
 
@@ -269,19 +198,6 @@ func (x *exchange) downloadError(err error) error {
 		return fmt.Errorf("%s: server closed the connection in the middle of the response body", addr)
 	}
 	return fmt.Errorf("%s: read response body: %w", addr, plainError(err))
-}
-
-// release gives the connection back when another request can follow on it.
-func (x *exchange) release() {
-	up := x.detach()
-	if up == nil {
-		return
-	}
-	if x.down.body.Done() && x.down.reusable && !x.f.Request.Header.HasToken("Connection", "close") && x.uploaded() {
-		x.c.pool.put(up)
-		return
-	}
-	up.close()
 }
 
 // uploaded reports whether the server has been sent the whole request. The

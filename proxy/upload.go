@@ -38,17 +38,13 @@ func uploadError(err error) error {
 
 // startPump sends the body, that of m or else the live one, while the response is
 // waited for.
-func (x *exchange) startPump(up *upstream, f http1.Framing, m *flow.Message) {
-	lw := liveWriter{framed: f.Kind == http1.Chunked, write: func(p []byte) error {
-		_, err := up.conn.Write(p)
-		return err
-	}}
+func (x *exchange) startPump(out sink, m *flow.Message) {
 	done := make(chan struct{})
 	x.upload.done = done
 	if m == nil {
 		go func() {
 			defer close(done)
-			x.pump(&lw, &x.in.body)
+			x.pump(out, x.in.src)
 		}()
 		return
 	}
@@ -56,39 +52,39 @@ func (x *exchange) startPump(up *upstream, f http1.Framing, m *flow.Message) {
 	go func() {
 		defer close(done)
 		for p := range slices.Chunk(body, copyBuffer) {
-			if lw.data(p) != nil {
+			if out.data(p) != nil {
 				return
 			}
 		}
-		x.upload.sent = lw.end(trailer) == nil
+		x.upload.sent = out.end(trailer) == nil
 	}()
 }
 
 // pump copies what was read so far, and the rest as it comes. It ends the
 // exchange when the client is at fault. When the server takes no more it may
 // still have answered: that is for who reads the response to find out.
-func (x *exchange) pump(lw *liveWriter, body *http1.Body) {
-	rec := &x.upload.rec
-	if lw.data(rec.buf) != nil {
+func (x *exchange) pump(out sink, body source) {
+	rec, due := &x.upload.rec, x.to.reading()
+	if out.data(rec.buf) != nil {
 		return
 	}
 	buf := copyBuffers.Get().(*[copyBuffer]byte)
 	defer copyBuffers.Put(buf)
 	for {
-		x.w.due.set(x.e, x.set.Limits.IdleTimeout)
+		due.set(x.e, x.set.Limits.IdleTimeout)
 		n, err := body.Read(buf[:])
-		x.w.due.clear()
+		due.clear()
 		rec.add(buf[:n])
 		x.upload.size.Store(rec.size)
 		if rec.size > x.set.BodySizeLimit {
 			err = errTooLarge(http.StatusRequestEntityTooLarge, x.set.BodySizeLimit)
-		} else if lw.data(buf[:n]) != nil {
+		} else if out.data(buf[:n]) != nil {
 			return
 		}
 		switch {
 		case errors.Is(err, io.EOF):
-			x.upload.sent = lw.end(body.Trailer) == nil
-			x.w.in.wait(x)
+			x.upload.sent = out.end(body.Trailers()) == nil
+			x.to.await(x)
 			return
 		case err != nil:
 			x.abort(uploadError(err))
@@ -111,16 +107,16 @@ func (x *exchange) endUpload() bool {
 	}
 	if u.live {
 		r.BodySize = u.rec.size
-		if x.in.body.Done() {
-			r.Trailer, r.End = x.in.body.Trailer, time.Now()
+		if x.in.src.Done() {
+			r.Trailer, r.End = x.in.src.Trailers(), time.Now()
 		}
 		r.Body = u.rec.body()
-		r.Missing = !x.in.body.Done() || int64(len(r.Body)) < r.BodySize
+		r.Missing = !x.in.src.Done() || int64(len(r.Body)) < r.BodySize
 	}
-	if x.in == nil || x.in.body.Done() {
+	if x.in == nil || x.in.src.Done() {
 		return true
 	}
-	return u.done == nil && !x.unsent() && x.discardUpload()
+	return u.done == nil && x.to.discard(x)
 }
 
 // awaitPump waits for pump to end, and sees to it when it takes too long.
@@ -136,8 +132,8 @@ func (x *exchange) awaitPump() {
 	case <-x.upload.done:
 	case <-t.C:
 		x.drop()
-		if x.c.raw != nil {
-			_ = x.c.raw.SetReadDeadline(time.Now())
+		if x.to != nil {
+			x.to.hurry()
 		}
 		<-x.upload.done
 	}
@@ -147,15 +143,4 @@ func (x *exchange) awaitPump() {
 // it, and was not told.
 func (x *exchange) unsent() bool {
 	return x.expects() && !x.upload.continued && x.upload.size.Load() == 0
-}
-
-// maxDiscard is how much of an unwanted body is read so that the connection can
-// go on.
-const maxDiscard = 256 << 10
-
-func (x *exchange) discardUpload() bool {
-	x.w.due.set(x.e, x.set.Limits.HeadTimeout)
-	defer x.w.due.clear()
-	_, err := io.CopyN(io.Discard, &x.in.body, maxDiscard)
-	return errors.Is(err, io.EOF) && x.in.body.Done()
 }

@@ -17,10 +17,11 @@ type upstream struct {
 	conn  net.Conn // TLS on raw, or raw
 	br    *bufio.Reader
 	info  *flow.ServerConn
-	used  bool      // it has carried an exchange before
-	tried bool      // it has carried two, so that the server does keep it open
-	wary  bool      // its last response may be followed by a body that it must not have
-	since time.Time // unused since
+	out   liveWriter // of the request that is being sent
+	used  bool       // it has carried an exchange before
+	tried bool       // it has carried two, so that the server does keep it open
+	wary  bool       // its last response may be followed by a body that it must not have
+	since time.Time  // unused since
 }
 
 // An upstreamKey says what an upstream can be used for. The settings are part of

@@ -3,7 +3,6 @@ package proxy
 import (
 	"bufio"
 	"errors"
-	"io"
 	"net"
 	"net/http"
 	"sync"
@@ -56,7 +55,8 @@ type route struct {
 type incoming struct {
 	http1.RequestHead
 	frame http1.Framing
-	body  http1.Body
+	src   source
+	body  http1.Body // what src is on a wire
 	start time.Time
 }
 
@@ -93,6 +93,7 @@ func (w *wire) next() bool {
 		return false
 	}
 	req.body.Reset(w.br, req.frame, lim.MaxHead)
+	req.src = &req.body
 	w.req = req
 	return true
 }
@@ -102,6 +103,10 @@ func (w *wire) begin() {
 	req := w.req
 	w.req = nil
 	w.x = newExchange(w.c, w, req)
+	if err := w.x.setTarget(w.route); err != nil {
+		w.x.badRequest(&statusError{http.StatusBadRequest, err})
+		return
+	}
 	w.x.request()
 }
 
@@ -140,22 +145,6 @@ func (w *wire) write(p []byte) error {
 	}
 	return err
 }
-
-// linger lets the client read what it was sent before the connection is closed
-// under what it still sends (RFC 9112, section 9.6).
-func (w *wire) linger() {
-	if cw, ok := w.Conn.(closeWriter); ok && !w.broken {
-		_ = cw.CloseWrite()
-		_ = w.c.raw.SetReadDeadline(time.Now().Add(lingerTime))
-		_, _ = io.CopyN(io.Discard, w.c.raw, lingerBytes)
-	}
-	w.broken = true
-}
-
-const (
-	lingerTime  = time.Second
-	lingerBytes = 4 << 20
-)
 
 // A stall is when an operation will have taken too long. The sweep looks at it,
 // so that no timer has to be set for each operation.

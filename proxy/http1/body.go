@@ -51,6 +51,9 @@ func (b *Body) Reset(br *bufio.Reader, f Framing, limit int) {
 	}
 }
 
+// Trailers is Trailer, for those who do not know what kind of body it is.
+func (b *Body) Trailers() flow.Header { return b.Trailer }
+
 // Done reports whether the body was read to its end.
 func (b *Body) Done() bool { return b.br == nil || errors.Is(b.err, io.EOF) }
 
