@@ -55,10 +55,12 @@ type registry struct {
 	mu        sync.Mutex
 	listeners map[net.Listener]struct{}
 	clients   map[*client]struct{}
-	closed    bool
-	changed   chan struct{} // has a token when a client or exchange has ended while closing
-	lastWire  atomic.Uint64
-	swept     chan struct{} // closed when the sweeper has ended
+	// conversations are the flows of messages in progress.
+	conversations map[flow.ID]*conversation
+	closed        bool
+	changed       chan struct{} // has a token when a client or exchange has ended while closing
+	lastWire      atomic.Uint64
+	swept         chan struct{} // closed when the sweeper has ended
 }
 
 // New returns an engine that does not listen yet. End it with Close.
@@ -71,10 +73,11 @@ func New(cfg Config) (*Engine, error) {
 		e.log = slog.New(slog.DiscardHandler)
 	}
 	e.registry = registry{
-		listeners: map[net.Listener]struct{}{},
-		clients:   map[*client]struct{}{},
-		changed:   make(chan struct{}, 1),
-		swept:     make(chan struct{}),
+		listeners:     map[net.Listener]struct{}{},
+		clients:       map[*client]struct{}{},
+		conversations: map[flow.ID]*conversation{},
+		changed:       make(chan struct{}, 1),
+		swept:         make(chan struct{}),
 	}
 	e.ctx, e.cut = context.WithCancelCause(context.Background())
 	e.Apply(cfg.Settings)

@@ -32,7 +32,13 @@ type Settings struct {
 	// RecordLimit, in bytes, is how much of a body is kept in a flow. A longer
 	// one is marked Missing and counted to its end. Zero means 64 MiB, a
 	// negative value no limit.
+	// It is also how much is kept of all messages of a WebSocket or raw stream;
+	// what does not fit goes from the beginning, and is counted.
 	RecordLimit int64
+
+	// RecordMessages is how many messages of a WebSocket or raw stream are kept:
+	// the newest. Zero means 10,000, a negative value no limit.
+	RecordMessages int
 
 	Limits Limits
 }
@@ -63,6 +69,7 @@ type Limits struct {
 const (
 	defaultHold    = 16 << 20
 	defaultRecord  = 64 << 20
+	defaultCount   = 10_000
 	defaultMaxHead = 1 << 20
 	unlimited      = 1<<63 - 1
 	forever        = 100 * 365 * 24 * time.Hour // can be added to any time
@@ -73,6 +80,7 @@ const (
 func (s Settings) withDefaults() Settings {
 	limit(&s.StreamLargeBodies, defaultHold, unlimited)
 	limit(&s.RecordLimit, defaultRecord, unlimited)
+	limit(&s.RecordMessages, defaultCount, 1<<31-1)
 	limit(&s.BodySizeLimit, unlimited, unlimited)
 	l := &s.Limits
 	limit(&l.MaxHead, defaultMaxHead, 1<<30)

@@ -171,8 +171,8 @@ func (f *Flow) Revert() {
 	if b.Live && b.Error == nil {
 		b.Error = f.Error
 	}
-	if b.Live && b.Stream == nil {
-		b.Stream = f.Stream
+	if b.Live {
+		b.Stream = f.Stream // it only grew
 	}
 	f.Request, f.Response, f.Error, f.Stream, f.Backup = b.Request, b.Response, b.Error, b.Stream, nil
 	if f.Replay != b.Replay { // the connections are those of the replay

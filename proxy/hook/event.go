@@ -69,9 +69,25 @@ type StreamStartHook interface {
 
 // A StreamMessageHook sees each message of such a flow before it is passed on. m
 // is the last of f.Stream.Messages; it may change m.Content, which it replaces
-// rather than writes into, and set m.Dropped.
+// rather than writes into, and set m.Dropped. Until it returns both directions of
+// the flow wait. A clone of f that it makes shares m with the hooks after it.
 type StreamMessageHook interface {
 	StreamMessage(ctx context.Context, f *flow.Flow, m *flow.StreamMessage) error
+}
+
+// A StreamWantHook is a StreamMessageHook that does not want all messages. It is
+// asked at the beginning of each, must not block and must not change f. A message
+// that no hook wants is passed on while it comes, and no hook sees it.
+type StreamWantHook interface {
+	WantMessage(f *flow.Flow) bool
+}
+
+// A StreamHoldHook may hold messages back after all StreamMessageHooks have seen
+// them: m goes on when the channel is closed that it returns, or when ctx ends;
+// nil lets it go on at once. The other direction of the flow does not wait.
+type StreamHoldHook interface {
+	StreamWantHook
+	HoldMessage(ctx context.Context, f *flow.Flow, m *flow.StreamMessage) <-chan struct{}
 }
 
 // A StreamEndHook sees the end of such a flow. f.Error is set when it broke.

@@ -57,6 +57,7 @@ type lists struct {
 type streams struct {
 	start   []StreamStartHook
 	message []StreamMessageHook
+	hold    []StreamHoldHook
 	end     []StreamEndHook
 	dns     []DNSHook
 }
@@ -92,7 +93,7 @@ func (c *Chain) Add(name string, h any) error {
 func isHook(h any) bool {
 	switch h.(type) {
 	case RequestHeadersHook, RequestHook, RequestEndHook, ResponseHeadersHook, ResponseHook, ResponseEndHook,
-		ErrorHook, ConnectHook, StreamStartHook, StreamMessageHook, StreamEndHook, DNSHook,
+		ErrorHook, ConnectHook, StreamStartHook, StreamMessageHook, StreamHoldHook, StreamEndHook, DNSHook,
 		ClientConnectHook, ClientDisconnectHook,
 		ServerConnectHook, ServerConnectedHook, ServerConnectErrorHook, ServerDisconnectedHook,
 		ClientHelloHook, TLSEstablishedHook, TLSFailedHook:
@@ -124,6 +125,7 @@ func newLists(all []entry) *lists {
 		streams: streams{
 			start:   collect[StreamStartHook](all),
 			message: collect[StreamMessageHook](all),
+			hold:    collect[StreamHoldHook](all),
 			end:     collect[StreamEndHook](all),
 			dns:     collect[DNSHook](all),
 		},
@@ -172,6 +174,25 @@ func (c *Chain) WantBody(f *flow.Flow) (want bool) {
 		}
 	}
 	return false
+}
+
+// WantMessage reports whether any hook wants to see the message of f that is
+// about to come.
+func (c *Chain) WantMessage(f *flow.Flow) (want bool) {
+	l := c.state()
+	ask := func(h StreamWantHook) bool {
+		_ = c.run("want message", f, func() error {
+			want = h.WantMessage(f)
+			return nil
+		})
+		return want
+	}
+	for _, h := range l.message {
+		if w, picky := h.(StreamWantHook); !picky || ask(w) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(l.hold, func(h StreamHoldHook) bool { return ask(h) })
 }
 
 // run calls fn, turns a panic into an error, reports errors, and returns only

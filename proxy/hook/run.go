@@ -79,6 +79,19 @@ func (c *Chain) StreamMessage(ctx context.Context, f *flow.Flow, m *flow.StreamM
 		func(h StreamMessageHook) error { return h.StreamMessage(ctx, f, m) })
 }
 
+// HoldMessage asks the hooks whether m is held back. It returns the channels of
+// those who want that, to be waited for one after the other.
+func (c *Chain) HoldMessage(ctx context.Context, f *flow.Flow, m *flow.StreamMessage) []<-chan struct{} {
+	var holds []<-chan struct{}
+	all(c, c.state().hold, streamEvent(f, 1), f, func(h StreamHoldHook) error {
+		if resumed := h.HoldMessage(ctx, f, m); resumed != nil {
+			holds = append(holds, resumed)
+		}
+		return nil
+	})
+	return holds
+}
+
 // StreamEnd runs the hooks for the end of a flow of messages.
 func (c *Chain) StreamEnd(ctx context.Context, f *flow.Flow) {
 	all(c, c.state().end, streamEvent(f, 2), f, func(h StreamEndHook) error { return h.StreamEnd(ctx, f) })
