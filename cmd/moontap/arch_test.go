@@ -66,6 +66,7 @@ var onlyIn = map[string][]string{
 	"github.com/aymanbagabas":     {"tui", "luaapi"},
 	"github.com/spf13/pflag":      {"cmd/moontap"},
 	"golang.org/x/text/encoding/": {"flowstore/flow"},
+	"software.sslmate.com/src/":   {"proxy/ca", "cmd/moontap/launch"},
 }
 
 // The test parses the sources itself: a version built on "go list" would be
