@@ -73,6 +73,9 @@ func newSession(opts *option.Set, log *slog.Logger, shutdown context.CancelCause
 	if s.ca, err = ca.Load(expandHome(opts.Str("confdir"))); err != nil {
 		return nil, err
 	}
+	if err := s.greet(); err != nil {
+		return nil, err
+	}
 	// the port comes first: a second moontap must not empty the file of the first
 	if s.front, err = newFront(opts, log); err != nil {
 		return nil, err
@@ -90,6 +93,17 @@ func newSession(opts *option.Set, log *slog.Logger, shutdown context.CancelCause
 		return nil, joinErrors(err, s.saver.Close())
 	}
 	return s, nil
+}
+
+// greet has the certificate page answered before all other hooks.
+func (s *session) greet() error {
+	page, err := addon.NewOnboarding(s.opts, s.ca.Cert(), func(form string) ([]byte, error) {
+		return ca.Encode(s.ca.Cert(), ca.Format(form))
+	})
+	if err != nil {
+		return err
+	}
+	return s.hooks.Add("onboarding", page)
 }
 
 // open puts an engine that publishes to out behind the ports.
