@@ -31,6 +31,13 @@ type terminal struct {
 // listens on t.port; the home folder is empty.
 func startTerm(t *testing.T, cols, rows int, args ...string) *terminal {
 	t.Helper()
+	return startTool(t, cols, rows, "", args...)
+}
+
+// startTool is startTerm for one of the tools. Programs in bin of the home folder
+// go before others.
+func startTool(t *testing.T, cols, rows int, tool string, args ...string) *terminal {
+	t.Helper()
 	needProgram(t, "tmux", "tmux")
 	needProgram(t, "curl", "curl")
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -41,14 +48,14 @@ func startTerm(t *testing.T, cols, rows int, args ...string) *terminal {
 	l.Close()
 	x := &terminal{t: t, port: port, home: t.TempDir()}
 	x.socket = fmt.Sprintf("moontap-test-%d-%d", os.Getpid(), tmuxCount.Add(1))
-	line := "moontap -p " + port
+	line := "moontap " + tool + " -p " + port
 	for _, a := range args {
 		line += " '" + a + "'"
 	}
 	// the shell shows the exit status, and stays so that the screen can be read
 	line += "; echo EXIT=$?; cat"
 	x.tmux("-f", "/dev/null", "new-session", "-d", "-x", strconv.Itoa(cols), "-y", strconv.Itoa(rows),
-		"-e", "HOME="+x.home, "-e", "LANG=C.UTF-8", "-e", "EDITOR="+filepath.Join(x.home, "editor"), "sh", "-c", line)
+		"-e", "HOME="+x.home, "-e", "LANG=C.UTF-8", "-e", "PATH="+filepath.Join(x.home, "bin")+":"+os.Getenv("PATH"), "-e", "EDITOR="+filepath.Join(x.home, "editor"), "sh", "-c", line)
 	t.Cleanup(func() { _ = exec.Command("tmux", "-L", x.socket, "kill-server").Run() })
 	return x
 }
