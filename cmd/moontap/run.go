@@ -129,14 +129,23 @@ func ownStatus(err error) error {
 	return &statusError{statusFailed, err}
 }
 
-// start starts the command behind the proxy of s.
-func (e *errand) start(s *session, set func(*exec.Cmd)) error {
+// proxy is what programs can be told of.
+func (s *session) proxy() (launch.Proxy, error) {
 	addr := s.front.proxyAddr()
 	if addr == "" {
-		return errors.New("a command needs a proxy that it can be told of\nhint: run works with the modes regular and upstream")
+		return launch.Proxy{}, errors.New("there is no proxy that a program can be told of" +
+			"\nhint: this works in the modes regular and upstream")
 	}
-	var err error
-	if e.env, err = launch.NewEnvironment(launch.Proxy{Addr: addr, CA: s.ca.Cert()}, os.Environ()); err != nil {
+	return launch.Proxy{Addr: addr, CA: s.ca.Cert()}, nil
+}
+
+// start starts the command behind the proxy of s.
+func (e *errand) start(s *session, set func(*exec.Cmd)) error {
+	p, err := s.proxy()
+	if err != nil {
+		return err
+	}
+	if e.env, err = launch.NewEnvironment(p, os.Environ()); err != nil {
 		return err
 	}
 	e.cmd = exec.Command(e.argv[0], e.argv[1:]...)

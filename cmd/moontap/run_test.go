@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"moontap/proxy/mode"
 )
@@ -62,16 +61,10 @@ func TestRunLeaveConsole(t *testing.T) {
 // awaitEnd waits until the process that a stat file of /proc is about has ended.
 func awaitEnd(t *testing.T, path string) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); ; {
+	waitFor(t, "the end of what was started", func() bool {
 		stat, err := os.ReadFile(path)
-		if err != nil || strings.Contains(string(stat), ") Z ") {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("what the command started still runs: %s", stat)
-		}
-		time.Sleep(10 * time.Millisecond) // polls another process; there is nothing to wait on
-	}
+		return err != nil || strings.Contains(string(stat), ") Z ")
+	})
 }
 
 func TestLogLines(t *testing.T) {

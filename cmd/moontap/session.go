@@ -47,6 +47,7 @@ type session struct {
 	intercept *addon.Interceptor
 	saver     *addon.StreamSaver
 	replay    *replay.Client
+	browsers  browsers
 	config    addon.Config
 	shutdown  context.CancelCauseFunc // ends the program
 }
@@ -187,7 +188,7 @@ func (s *session) start(ctx context.Context, interactive bool) error {
 	if err := s.hooks.Add("intercept", s.intercept); err != nil {
 		return err
 	}
-	if err := s.cmds.Add(append(addon.Commands(s.config, s.intercept), s.replay.Commands()...)...); err != nil {
+	if err := s.cmds.Add(append(addon.Commands(s.config, s.intercept), append(s.replay.Commands(), s.browserCommand())...)...); err != nil {
 		return err
 	}
 	if err := s.lua.SetScripts(s.opts.List("scripts")); err != nil {
@@ -199,6 +200,7 @@ func (s *session) start(ctx context.Context, interactive bool) error {
 
 // close ends everything, in the order in which it depends on each other.
 func (s *session) close() error {
+	s.browsers.close()
 	flows, cancel := context.WithTimeout(context.Background(), flowsCloseTime)
 	defer cancel()
 	s.front.close(flows)

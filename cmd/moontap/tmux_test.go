@@ -48,14 +48,14 @@ func startTool(t *testing.T, cols, rows int, tool string, args ...string) *termi
 	l.Close()
 	x := &terminal{t: t, port: port, home: t.TempDir()}
 	x.socket = fmt.Sprintf("moontap-test-%d-%d", os.Getpid(), tmuxCount.Add(1))
-	line := "moontap " + tool + " -p " + port
+	line := "PATH='" + filepath.Join(x.home, "bin") + "':\"$PATH\" moontap " + tool + " -p " + port
 	for _, a := range args {
 		line += " '" + a + "'"
 	}
 	// the shell shows the exit status, and stays so that the screen can be read
 	line += "; echo EXIT=$?; cat"
 	x.tmux("-f", "/dev/null", "new-session", "-d", "-x", strconv.Itoa(cols), "-y", strconv.Itoa(rows),
-		"-e", "HOME="+x.home, "-e", "LANG=C.UTF-8", "-e", "PATH="+filepath.Join(x.home, "bin")+":"+os.Getenv("PATH"), "-e", "EDITOR="+filepath.Join(x.home, "editor"), "sh", "-c", line)
+		"-e", "HOME="+x.home, "-e", "LANG=C.UTF-8", "-e", "EDITOR="+filepath.Join(x.home, "editor"), "sh", "-c", line)
 	t.Cleanup(func() { _ = exec.Command("tmux", "-L", x.socket, "kill-server").Run() })
 	return x
 }
