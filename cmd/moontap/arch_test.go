@@ -51,6 +51,7 @@ var mayImport = map[string][]string{
 	"cmd/moontap":        {"*"},
 	"cmd/moontap/bench":  {"*"},
 	"cmd/moontap/launch": {}, // other programs: nothing of ours
+	"cmd/moontap/trust":  {}, // the same
 }
 
 // onlyIn fences third-party modules: only these packages may import them.

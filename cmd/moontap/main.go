@@ -3,6 +3,7 @@
 //	moontap [flags]                 the console
 //	moontap run [flags] -- COMMAND  a command with its traffic in the console
 //	moontap dump [flags] [filter]   without a screen: print, save, transform flows
+//	moontap ca ACTION               the CA's certificate: path, export, install
 //	moontap doc [NAME]              the Lua API
 //
 // Text for people, here and in every package: errors are one lower-case sentence
@@ -75,6 +76,8 @@ func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 		return runTool(ctx, tool, args, stdout, stderr)
 	case "run":
 		return ownStatus(runTool(ctx, tool, args, stdout, stderr))
+	case "ca":
+		return runCA(args, stdout)
 	case "doc":
 		if len(args) == 1 && (args[0] == "-h" || args[0] == "--help") {
 			return help(ctx, []string{"doc"}, stdout, stderr)
@@ -95,6 +98,8 @@ func help(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	switch tool {
 	case "", "dump", "run":
 		return runTool(ctx, tool, []string{"--help"}, stdout, stderr)
+	case "ca":
+		return runCA([]string{"--help"}, stdout)
 	case "doc", "help", "version":
 		_, err := fmt.Fprint(stdout, toolHelp[tool])
 		return err
@@ -105,17 +110,17 @@ func help(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 // toolHelp is what help says about the tools without flags.
 var toolHelp = map[string]string{
 	"doc":     "usage: moontap doc [name]\n\nPrints the Lua API, or one class, function or member of it: moontap doc Request.\n",
-	"help":    "usage: moontap help [run|dump|doc|version]\n\nExplains the console and its flags, or another command.\n",
+	"help":    "usage: moontap help [run|dump|ca|doc|version]\n\nExplains the console and its flags, or another command.\n",
 	"version": "usage: moontap version\n\nPrints the version.\n",
 }
 
 func unknownTool(name string) error {
-	for _, tool := range []string{"run", "dump", "doc", "help", "version"} {
+	for _, tool := range []string{"run", "dump", "ca", "doc", "help", "version"} {
 		if option.Distance(name, tool) <= len(tool)/3 {
 			return fmt.Errorf("there is no command %q\nhint: did you mean moontap %s?", name, tool)
 		}
 	}
-	return fmt.Errorf("there is no command %q\nhint: the commands are run, dump and doc; without one moontap opens the console", name)
+	return fmt.Errorf("there is no command %q\nhint: the commands are run, dump, ca and doc; without one moontap opens the console", name)
 }
 
 func printDoc(args []string, stdout io.Writer) error {

@@ -79,7 +79,7 @@ func configure(inv *invocation, opts *option.Set) error {
 
 func printHelp(tool string, inv *invocation, opts *option.Set, w io.Writer) error {
 	usage := map[string]string{
-		"": "moontap [flags]\n       moontap run [flags] -- COMMAND [ARG...]\n       moontap dump [flags] [filter]\n       moontap doc [name]\n\n" +
+		"": "moontap [flags]\n       moontap run [flags] -- COMMAND [ARG...]\n       moontap dump [flags] [filter]\n       moontap ca path|export|install\n       moontap doc [name]\n\n" +
 			"An intercepting HTTP(S) proxy for the terminal, scripted in Lua.\n",
 		"dump": "moontap dump [flags] [filter expression]\n\n" +
 			"Prints flows as they finish, saves them, and runs Lua over live or saved flows.\n",
