@@ -25,24 +25,25 @@ func (s *session) browserCommand() command.Command {
 	return command.Command{
 		Name: "browser.start", Help: "Start a browser with a new profile that uses the proxy and trusts its CA.",
 		Params: []command.Param{{Name: "browser", Type: command.Str, Optional: true, Choices: launch.Browsers}},
-		Run: func(_ context.Context, a command.Args) (any, error) {
-			return s.startBrowser(a.Str(0))
+		Run: func(ctx context.Context, a command.Args) (any, error) {
+			return s.startBrowser(ctx, a.Str(0))
 		},
 	}
 }
 
 // startBrowser starts a browser, see [launch.NewBrowser], and returns what to say.
-func (s *session) startBrowser(name string) (string, error) {
+func (s *session) startBrowser(ctx context.Context, name string) (string, error) {
 	p, err := s.proxy()
 	if err != nil {
 		return "", err
 	}
-	b, err := launch.NewBrowser(p, name)
+	b, err := launch.NewBrowser(ctx, p, name)
 	if err != nil {
 		return "", err
 	}
 	program := filepath.Base(b.Path)
-	cmd, said := exec.Command(b.Path, b.Args...), &tail{}
+	said := &tail{}
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), b.Path, b.Args...) // it outlives the command
 	cmd.Stderr = said
 	cmd.WaitDelay = outputTime // what it started may hold the pipe
 	ownSession(cmd)

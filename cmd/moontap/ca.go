@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/sha1" //nolint:gosec // G505: how macOS and Windows name certificates
 	"errors"
 	"fmt"
@@ -43,7 +44,7 @@ type caCall struct {
 }
 
 // runCA is moontap ca.
-func runCA(args []string, stdout io.Writer) error {
+func runCA(ctx context.Context, args []string, stdout io.Writer) error {
 	c := &caCall{stdout: stdout}
 	fs := c.flagSet()
 	if err := fs.Parse(args); err != nil {
@@ -61,7 +62,7 @@ func runCA(args []string, stdout io.Writer) error {
 		return fmt.Errorf("ca takes one of %s\nhint: moontap help ca", strings.Join(caActions, ", "))
 	}
 	c.action = fs.Arg(0)
-	return c.run()
+	return c.run(ctx)
 }
 
 func (c *caCall) flagSet() *pflag.FlagSet {
@@ -78,7 +79,7 @@ func (c *caCall) flagSet() *pflag.FlagSet {
 // caActions are what can be done with the CA.
 var caActions = []string{"path", "export", "install", "uninstall"}
 
-func (c *caCall) run() error {
+func (c *caCall) run(ctx context.Context) error {
 	if !slices.Contains(caActions, c.action) {
 		return unknownAction(c.action)
 	}
@@ -93,7 +94,7 @@ func (c *caCall) run() error {
 	case "export":
 		return c.export(authority)
 	default:
-		return c.change(authority)
+		return c.change(ctx, authority)
 	}
 }
 
@@ -122,7 +123,7 @@ func (c *caCall) export(a *ca.Authority) error {
 }
 
 // change installs the certificate or takes it out again, and says what it did.
-func (c *caCall) change(a *ca.Authority) error {
+func (c *caCall) change(ctx context.Context, a *ca.Authority) error {
 	home, err := os.UserHomeDir()
 	if err != nil {
 		return fmt.Errorf("find the user's browsers: %w", err)
@@ -131,7 +132,7 @@ func (c *caCall) change(a *ca.Authority) error {
 	sum := sha1.Sum(a.Cert().Raw) //nolint:gosec // G401: a name
 	failed := 0
 	for _, s := range m.Stores(a.CertPath(), fmt.Sprintf("%X", sum)) {
-		if !c.changeStore(m, s, a) {
+		if !c.changeStore(ctx, m, s, a) {
 			failed++
 		}
 	}
@@ -142,7 +143,7 @@ func (c *caCall) change(a *ca.Authority) error {
 }
 
 // changeStore does what is to be done in one store and reports whether it is done.
-func (c *caCall) changeStore(m trust.Machine, s trust.Store, a *ca.Authority) bool {
+func (c *caCall) changeStore(ctx context.Context, m trust.Machine, s trust.Store, a *ca.Authority) bool {
 	steps, done := s.Install, "installed"
 	if c.action == "uninstall" {
 		steps, done = s.Remove, "removed"
@@ -168,7 +169,7 @@ func (c *caCall) changeStore(m trust.Machine, s trust.Store, a *ca.Authority) bo
 	case s.Missing != "":
 		say("left out", s.Missing)
 		return false
-	case c.action == "uninstall" && s.Present != nil && !s.Present():
+	case c.action == "uninstall" && s.Present != nil && !s.Present(ctx):
 		say("there is no such certificate", "")
 		return true
 	case needsRoot:
@@ -178,7 +179,7 @@ func (c *caCall) changeStore(m trust.Machine, s trust.Store, a *ca.Authority) bo
 		say("would be "+done, plan.String())
 		return true
 	}
-	if err := trust.Do(steps, a.PEM()); err != nil {
+	if err := trust.Do(ctx, steps, a.PEM()); err != nil {
 		say("failed", err.Error()+"\n"+plan.String())
 		return false
 	}

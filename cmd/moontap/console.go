@@ -54,7 +54,7 @@ func runConsole(ctx context.Context, opts *option.Set, inv *invocation, stdout, 
 		s.loadInBackground(ctx, path)
 	}
 	if inv.errand != nil {
-		if err := inv.errand.startQuietly(s); err != nil {
+		if err := inv.errand.startQuietly(ctx, s); err != nil {
 			console.Close()
 			return joinErrors(err, s.close())
 		}

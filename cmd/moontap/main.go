@@ -77,7 +77,7 @@ func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 	case "run":
 		return ownStatus(runTool(ctx, tool, args, stdout, stderr))
 	case "ca":
-		return runCA(args, stdout)
+		return runCA(ctx, args, stdout)
 	case "doc":
 		if len(args) == 1 && (args[0] == "-h" || args[0] == "--help") {
 			return help(ctx, []string{"doc"}, stdout, stderr)
@@ -99,7 +99,7 @@ func help(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	case "", "dump", "run":
 		return runTool(ctx, tool, []string{"--help"}, stdout, stderr)
 	case "ca":
-		return runCA([]string{"--help"}, stdout)
+		return runCA(ctx, []string{"--help"}, stdout)
 	case "doc", "help", "version":
 		_, err := fmt.Fprint(stdout, toolHelp[tool])
 		return err

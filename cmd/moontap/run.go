@@ -140,15 +140,15 @@ func (s *session) proxy() (launch.Proxy, error) {
 }
 
 // start starts the command behind the proxy of s.
-func (e *errand) start(s *session, set func(*exec.Cmd)) error {
+func (e *errand) start(ctx context.Context, s *session, set func(*exec.Cmd)) error {
 	p, err := s.proxy()
 	if err != nil {
 		return err
 	}
-	if e.env, err = launch.NewEnvironment(p, os.Environ()); err != nil {
+	if e.env, err = launch.NewEnvironment(ctx, p, os.Environ()); err != nil {
 		return err
 	}
-	e.cmd = exec.Command(e.argv[0], e.argv[1:]...)
+	e.cmd = exec.CommandContext(context.WithoutCancel(ctx), e.argv[0], e.argv[1:]...) // stop ends it
 	e.cmd.Env = e.env.Vars
 	set(e.cmd)
 	if err := e.cmd.Start(); err != nil {
@@ -167,7 +167,7 @@ func (e *errand) run(ctx context.Context, s *session) error {
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
 	defer signal.Stop(signals)
-	err := e.start(s, func(cmd *exec.Cmd) { cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr })
+	err := e.start(ctx, s, func(cmd *exec.Cmd) { cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr })
 	if err != nil {
 		return err
 	}
@@ -186,13 +186,13 @@ func (e *errand) run(ctx context.Context, s *session) error {
 }
 
 // startQuietly starts the command without a terminal; what it prints is logged.
-func (e *errand) startQuietly(s *session) error {
+func (e *errand) startQuietly(ctx context.Context, s *session) error {
 	r, w, err := os.Pipe()
 	if err != nil {
 		return fmt.Errorf("run %s: %w", e.argv[0], err)
 	}
 	e.group = true
-	err = e.start(s, func(cmd *exec.Cmd) {
+	err = e.start(ctx, s, func(cmd *exec.Cmd) {
 		cmd.Stdout, cmd.Stderr = w, w
 		ownSession(cmd)
 	})

@@ -33,6 +33,7 @@ func decode(t *testing.T, data []byte, f ca.Format) *x509.Certificate {
 			t.Fatalf("%q is not PEM", data)
 		}
 		data = b.Bytes
+	case ca.DER:
 	}
 	c, err := x509.ParseCertificate(data)
 	if err != nil {

@@ -2,6 +2,7 @@ package launch
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/pem"
@@ -24,7 +25,7 @@ type family struct {
 	places   []string // files to look at where programs are not in PATH
 	// profile makes a profile in dir that uses p, and returns the arguments for it.
 	// A warning is one of [Browser].
-	profile func(p Proxy, dir string) (args []string, warning, err error)
+	profile func(ctx context.Context, p Proxy, dir string) (args []string, warning, err error)
 }
 
 // families returns the browsers there are, the one to prefer first.
@@ -107,7 +108,7 @@ type Browser struct {
 // NewBrowser finds the browser called name, a family or a program, or any when name
 // is "", and makes a profile for it that uses p and trusts its CA. It fails when
 // there is no such browser.
-func NewBrowser(p Proxy, name string) (*Browser, error) {
+func NewBrowser(ctx context.Context, p Proxy, name string) (*Browser, error) {
 	fam, path, err := findBrowser(name)
 	if err != nil {
 		return nil, err
@@ -117,7 +118,7 @@ func NewBrowser(p Proxy, name string) (*Browser, error) {
 		return nil, fmt.Errorf("make a profile for the browser: %w", err)
 	}
 	b := &Browser{Path: path, dir: dir}
-	if b.Args, b.Warning, err = fam.profile(p, dir); err != nil {
+	if b.Args, b.Warning, err = fam.profile(ctx, p, dir); err != nil {
 		return nil, errors.Join(fmt.Errorf("make a profile for the browser: %w", err), b.Close())
 	}
 	return b, nil
@@ -162,7 +163,7 @@ func findBrowser(name string) (family, string, error) {
 
 // chromeProfile has the CA trusted by the hash of its key, which Chromium takes only
 // with a profile of its own.
-func chromeProfile(p Proxy, dir string) (args []string, warning, err error) {
+func chromeProfile(_ context.Context, p Proxy, dir string) (args []string, warning, err error) {
 	key := sha256.Sum256(p.CA.RawSubjectPublicKeyInfo)
 	args = []string{
 		"--user-data-dir=" + dir,
@@ -181,7 +182,7 @@ func chromeProfile(p Proxy, dir string) (args []string, warning, err error) {
 }
 
 // firefoxProfile has the CA in the profile's database, which takes certutil.
-func firefoxProfile(p Proxy, dir string) (args []string, warning, err error) {
+func firefoxProfile(ctx context.Context, p Proxy, dir string) (args []string, warning, err error) {
 	args = []string{"-no-remote", "-new-instance", "-profile", dir, "about:blank"}
 	host, port, _ := net.SplitHostPort(p.Addr)
 	var prefs bytes.Buffer
@@ -208,10 +209,10 @@ func firefoxProfile(p Proxy, dir string) (args []string, warning, err error) {
 	if err := os.WriteFile(filepath.Join(dir, "user.js"), prefs.Bytes(), 0o600); err != nil {
 		return nil, nil, err
 	}
-	return args, trustInFirefox(p, dir), nil
+	return args, trustInFirefox(ctx, p, dir), nil
 }
 
-func trustInFirefox(p Proxy, dir string) error {
+func trustInFirefox(ctx context.Context, p Proxy, dir string) error {
 	cert := filepath.Join(dir, "moontap-ca.pem")
 	data := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: p.CA.Raw})
 	if err := os.WriteFile(cert, data, 0o600); err != nil {
@@ -225,7 +226,7 @@ func trustInFirefox(p Proxy, dir string) error {
 		{"-N", "--empty-password", "-d", "sql:" + dir},
 		{"-A", "-d", "sql:" + dir, "-n", "moontap", "-t", "C,,", "-i", cert},
 	} {
-		if out, err := exec.Command("certutil", args...).CombinedOutput(); err != nil {
+		if out, err := exec.CommandContext(ctx, "certutil", args...).CombinedOutput(); err != nil {
 			return fmt.Errorf("Firefox does not trust the CA: certutil: %w: %s", err, bytes.TrimSpace(out)) //nolint:staticcheck // ST1005: a name
 		}
 	}

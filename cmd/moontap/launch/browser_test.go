@@ -11,7 +11,7 @@ import (
 )
 
 // programs makes a PATH that has only these programs, which do what script says.
-func programs(t *testing.T, script string, names ...string) string {
+func programs(t *testing.T, script string, names ...string) {
 	t.Helper()
 	dir := t.TempDir()
 	for _, name := range names {
@@ -21,13 +21,12 @@ func programs(t *testing.T, script string, names ...string) string {
 		}
 	}
 	t.Setenv("PATH", dir)
-	return dir
 }
 
 func newBrowser(t *testing.T, name string) *Browser {
 	t.Helper()
 	t.Setenv("TMPDIR", t.TempDir())
-	b, err := NewBrowser(Proxy{Addr: "127.0.0.1:99", CA: newCA(t, "ours")}, name)
+	b, err := NewBrowser(t.Context(), Proxy{Addr: "127.0.0.1:99", CA: newCA(t, "ours")}, name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +44,7 @@ func newBrowser(t *testing.T, name string) *Browser {
 func TestChrome(t *testing.T) {
 	programs(t, "", "firefox", "chromium")
 	ca := newCA(t, "ours")
-	args, warning, err := chromeProfile(Proxy{Addr: "127.0.0.1:99", CA: ca}, "/profile")
+	args, warning, err := chromeProfile(t.Context(), Proxy{Addr: "127.0.0.1:99", CA: ca}, "/profile")
 	if err != nil || warning != nil {
 		t.Fatal(err, warning)
 	}
@@ -110,7 +109,7 @@ func TestNoBrowser(t *testing.T) {
 	for name, want := range map[string]string{
 		"": "no browser is installed", "firefox": "firefox is not installed", "netscape": `no browser "netscape"`,
 	} {
-		_, err := NewBrowser(Proxy{}, name)
+		_, err := NewBrowser(t.Context(), Proxy{}, name)
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "\nhint: ") {
 			t.Errorf("NewBrowser(%q) = %v; want %q and a hint", name, err, want)
 		}

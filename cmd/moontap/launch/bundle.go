@@ -1,6 +1,7 @@
 package launch
 
 import (
+	"context"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -35,7 +36,7 @@ var keychains = []string{
 // systemCertificates returns, in PEM form, what programs trust that are not told
 // otherwise: what is in the file named, which may be "", else what the system has.
 // It is empty on systems that keep them elsewhere.
-func systemCertificates(named string) ([]byte, error) {
+func systemCertificates(ctx context.Context, named string) ([]byte, error) {
 	if named != "" {
 		data, err := os.ReadFile(named)
 		if err != nil {
@@ -45,7 +46,7 @@ func systemCertificates(named string) ([]byte, error) {
 	}
 	if runtime.GOOS == "darwin" {
 		args := append([]string{"find-certificate", "-a", "-p"}, keychains...)
-		if out, err := exec.Command("security", args...).Output(); err == nil && len(out) > 0 {
+		if out, err := exec.CommandContext(ctx, "security", args...).Output(); err == nil && len(out) > 0 {
 			return out, nil
 		}
 	}

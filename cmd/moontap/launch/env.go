@@ -4,6 +4,7 @@
 package launch
 
 import (
+	"context"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -31,13 +32,13 @@ type Environment struct {
 // trust its CA beside what they trusted before. Certificates lie in a temporary
 // directory that nobody else can read. It fails when files cannot be read or
 // written.
-func NewEnvironment(p Proxy, environ []string) (*Environment, error) {
+func NewEnvironment(ctx context.Context, p Proxy, environ []string) (*Environment, error) {
 	dir, err := os.MkdirTemp("", "moontap-run-*")
 	if err != nil {
 		return nil, fmt.Errorf("prepare the command: %w", err)
 	}
 	e := &Environment{dir: dir}
-	if err := e.fill(p, environ); err != nil {
+	if err := e.fill(ctx, p, environ); err != nil {
 		return nil, errors.Join(fmt.Errorf("prepare the command: %w", err), e.Close())
 	}
 	return e, nil
@@ -46,9 +47,9 @@ func NewEnvironment(p Proxy, environ []string) (*Environment, error) {
 // Close removes the files.
 func (e *Environment) Close() error { return os.RemoveAll(e.dir) }
 
-func (e *Environment) fill(p Proxy, environ []string) error {
+func (e *Environment) fill(ctx context.Context, p Proxy, environ []string) error {
 	old := lookup(environ)
-	system, err := systemCertificates(old("SSL_CERT_FILE"))
+	system, err := systemCertificates(ctx, old("SSL_CERT_FILE"))
 	if err != nil {
 		return err
 	}

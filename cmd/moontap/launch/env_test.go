@@ -68,7 +68,7 @@ func TestEnvironment(t *testing.T) {
 	system, ours := newCA(t, "system"), newCA(t, "ours")
 	write(t, filepath.Join(home, "system.pem"), "a remark\n"+pemOf(system))
 	write(t, filepath.Join(home, ".wgetrc"), "tries = 3")
-	e, err := NewEnvironment(Proxy{Addr: "127.0.0.1:99", CA: ours}, []string{
+	e, err := NewEnvironment(t.Context(), Proxy{Addr: "127.0.0.1:99", CA: ours}, []string{
 		"HOME=" + home, "NO_PROXY=*", "no_proxy=localhost", "HTTPS_PROXY=http://other:1", "LANG=C",
 		"SSL_CERT_FILE=" + filepath.Join(home, "system.pem"), "JAVA_TOOL_OPTIONS=-Xmx64m",
 	})
@@ -152,7 +152,7 @@ func TestJava(t *testing.T) {
 func TestEnvironmentErrors(t *testing.T) {
 	tmp := t.TempDir()
 	t.Setenv("TMPDIR", tmp)
-	_, err := NewEnvironment(Proxy{Addr: "127.0.0.1:99", CA: newCA(t, "ours")}, []string{"SSL_CERT_FILE=" + tmp + "/none"})
+	_, err := NewEnvironment(t.Context(), Proxy{Addr: "127.0.0.1:99", CA: newCA(t, "ours")}, []string{"SSL_CERT_FILE=" + tmp + "/none"})
 	if err == nil || !strings.Contains(err.Error(), "SSL_CERT_FILE") {
 		t.Errorf("NewEnvironment = %v; want SSL_CERT_FILE named", err)
 	}

@@ -5,6 +5,7 @@ package trust
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -28,7 +29,7 @@ type Store struct {
 	Install []Step // to put the certificate in, in order
 	Remove  []Step // to take it out
 	// Present reports whether the certificate is there. Nil means that nobody knows.
-	Present func() bool
+	Present func(ctx context.Context) bool
 	// Root says that only root may do this.
 	Root bool
 	// Missing says why nothing can be done here; "" when it can.
@@ -71,16 +72,16 @@ func quote(s string) string {
 
 // Do does the steps, of which the first that fails is the last. PEM is the
 // certificate.
-func Do(steps []Step, pem []byte) error {
+func Do(ctx context.Context, steps []Step, pem []byte) error {
 	for _, s := range steps {
-		if err := s.do(pem); err != nil && !s.May {
+		if err := s.do(ctx, pem); err != nil && !s.May {
 			return err
 		}
 	}
 	return nil
 }
 
-func (s Step) do(pem []byte) error {
+func (s Step) do(ctx context.Context, pem []byte) error {
 	switch {
 	case s.Write != "":
 		return os.WriteFile(s.Write, pem, 0o644) //nolint:gosec // G306: everybody is to trust it
@@ -90,7 +91,7 @@ func (s Step) do(pem []byte) error {
 		}
 		return nil
 	}
-	out, err := exec.Command(s.Command[0], s.Command[1:]...).CombinedOutput()
+	out, err := exec.CommandContext(ctx, s.Command[0], s.Command[1:]...).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("%s: %w: %s", s.Command[0], err, bytes.TrimSpace(out))
 	}
@@ -136,7 +137,7 @@ func (m Machine) system(cert string) []Store {
 		return []Store{{
 			Name: "the system's certificates (" + a.tool + ")", Root: true,
 			Install: []Step{{Write: file}, update}, Remove: []Step{{Delete: file}, update},
-			Present: func() bool { return exists(file) },
+			Present: func(context.Context) bool { return exists(file) },
 		}}
 	}
 	if installed("trust") {
@@ -244,8 +245,8 @@ func database(of, dir, cert string) Store {
 	}
 	s.Install = append(s.Install, Step{Command: []string{"certutil", "-A", "-d", db, "-n", name, "-t", "C,,", "-i", cert}})
 	s.Remove = []Step{{Command: []string{"certutil", "-D", "-d", db, "-n", name}}}
-	s.Present = func() bool {
-		return hasDatabase(dir) && exec.Command("certutil", "-L", "-d", db, "-n", name).Run() == nil
+	s.Present = func(ctx context.Context) bool {
+		return hasDatabase(dir) && exec.CommandContext(ctx, "certutil", "-L", "-d", db, "-n", name).Run() == nil
 	}
 	return s
 }

@@ -61,10 +61,10 @@ func TestSystemStore(t *testing.T) {
 		log, root := tools(t, tt.tool), files(t, tt.dir+"x")
 		m := Machine{OS: "linux", Root: root, Home: t.TempDir()}
 		stores := m.Stores("ca.pem", "AB")
-		if len(stores) != 1 || !stores[0].Root || stores[0].Present() {
+		if len(stores) != 1 || !stores[0].Root || stores[0].Present(t.Context()) {
 			t.Fatalf("%s: stores = %+v; want the system's only", tt.dir, stores)
 		}
-		if err := Do(stores[0].Install, []byte("PEM")); err != nil {
+		if err := Do(t.Context(), stores[0].Install, []byte("PEM")); err != nil {
 			t.Fatal(err)
 		}
 		file := filepath.Join(root, tt.dir, tt.file)
@@ -74,10 +74,10 @@ func TestSystemStore(t *testing.T) {
 		if got := read(t, log); got != tt.runs {
 			t.Errorf("%s ran %q; want %q", tt.dir, got, tt.runs)
 		}
-		if !stores[0].Present() {
+		if !stores[0].Present(t.Context()) {
 			t.Errorf("%s: the certificate is not there", tt.dir)
 		}
-		if err := Do(stores[0].Remove, nil); err != nil || stores[0].Present() {
+		if err := Do(t.Context(), stores[0].Remove, nil); err != nil || stores[0].Present(t.Context()) {
 			t.Errorf("%s: the certificate is still there (%v)", tt.dir, err)
 		}
 		if got := read(t, log); got != tt.runs+tt.runs {
@@ -94,17 +94,20 @@ func TestOtherStores(t *testing.T) {
 	}{
 		{Machine{OS: "linux"}, "trust", "trust anchor --store ca.pem", "trust anchor --remove ca.pem"},
 		{
-			Machine{OS: "darwin", UID: 501, Home: "/Users/a b"}, "security",
+			Machine{OS: "darwin", UID: 501, Home: "/Users/a b"},
+			"security",
 			"security add-trusted-cert -r trustRoot -k '/Users/a b/Library/Keychains/login.keychain-db' ca.pem",
 			"security remove-trusted-cert ca.pem; security delete-certificate -Z AB '/Users/a b/Library/Keychains/login.keychain-db'",
 		},
 		{
-			Machine{OS: "darwin"}, "security",
+			Machine{OS: "darwin"},
+			"security",
 			"security add-trusted-cert -d -r trustRoot -k /Library/Keychains/System.keychain ca.pem",
 			"security remove-trusted-cert -d ca.pem; security delete-certificate -Z AB /Library/Keychains/System.keychain",
 		},
 		{
-			Machine{OS: "windows"}, "certutil",
+			Machine{OS: "windows"},
+			"certutil",
 			"certutil -user -f -addstore Root ca.pem", "certutil -user -delstore Root AB",
 		},
 	} {
@@ -186,14 +189,14 @@ func TestChromiumDatabase(t *testing.T) {
 
 func TestDoStops(t *testing.T) {
 	log := tools(t, "first", "last")
-	err := Do([]Step{{Command: []string{"no-such-tool"}, May: true}, {Command: []string{"first"}}, {Command: []string{"no-such-tool"}}, {Command: []string{"last"}}}, nil)
+	err := Do(t.Context(), []Step{{Command: []string{"no-such-tool"}, May: true}, {Command: []string{"first"}}, {Command: []string{"no-such-tool"}}, {Command: []string{"last"}}}, nil)
 	if err == nil || !strings.Contains(err.Error(), "no-such-tool") {
 		t.Errorf("Do = %v; want the tool that failed", err)
 	}
 	if got := read(t, log); got != "first \n" {
 		t.Errorf("ran %q; want what comes before the failure", got)
 	}
-	if err := Do([]Step{{Delete: filepath.Join(t.TempDir(), "none")}}, nil); err != nil {
+	if err := Do(t.Context(), []Step{{Delete: filepath.Join(t.TempDir(), "none")}}, nil); err != nil {
 		t.Errorf("deleting what is not there = %v", err)
 	}
 }
