@@ -23,13 +23,14 @@ const caHelp = `usage: moontap ca path
        moontap ca install [--dry-run]
        moontap ca uninstall [--dry-run]
 
-Programs trust the proxy's certificates once they trust its authority, which is made
-on first use. Its private key never leaves the folder.
+Programs trust the proxy's certificates once they trust its authority, which
+is made on first use. Its private key never leaves the folder.
 
-path prints where the CA's certificate is, export writes it in another format (p12
-has an empty password). install has the system trust it, and Chromium and Firefox of
-the user; uninstall takes that back. What needs root is left out for others, and the
-commands for it are printed. --dry-run prints what would be done.
+path prints where the CA's certificate is, export writes it in another format
+(p12 has an empty password). install has the system trust it, and Chromium and
+Firefox of the user; uninstall takes that back. What needs root is left out
+for others, and the commands for it are printed. --dry-run prints what would
+be done.
 
 flags:
 `

@@ -14,25 +14,27 @@ import (
 	"time"
 
 	"moontap/cmd/moontap/launch"
+	"moontap/proxy/mode"
 	"moontap/proxy/option"
 )
 
 const runHelp = `moontap run [flags] -- COMMAND [ARG...]
 
-Runs a command so that its traffic, and that of what it starts, comes through a
-proxy of its own on a free port. The console shows the flows; what the command
-prints is in the event log (E), and nothing can be typed into it. With --dump, or
-without a terminal, the command keeps its input and output, and flows are printed to
-standard error, or to a file with -o; -w saves them.
+Runs a command so that its traffic, and that of what it starts, comes through
+a proxy of its own on a free port. The console shows the flows; what the
+command prints is in the event log (E), and nothing can be typed into it. With
+--dump, or without a terminal, the command keeps its input and output, and
+flows are printed to standard error, or to a file with -o; -w saves them.
 
 Programs are told of the proxy and of its certificate by variables such as
-https_proxy, SSL_CERT_FILE, NODE_EXTRA_CA_CERTS and JAVA_TOOL_OPTIONS. One that
-heeds none of them, or that runs elsewhere, as in a container, is not seen. Programs
-written in Go never send requests for this machine through a proxy.
+https_proxy, SSL_CERT_FILE, NODE_EXTRA_CA_CERTS and JAVA_TOOL_OPTIONS. One
+that heeds none of them, or that runs elsewhere, as in a container, is not
+seen. Programs written in Go never send requests for this machine through a
+proxy.
 
-The exit status is that of the command, 128 and the signal's number when a signal
-ended it, 127 when there is no such command, 126 when it cannot be started, and 125
-when moontap itself fails.
+The exit status is that of the command, 128 and the signal's number when a
+signal ended it, 127 when there is no such command, 126 when it cannot be
+started, and 125 when moontap itself fails.
 `
 
 // Exit statuses of run that are not the command's, as shells, env and timeout have
@@ -139,12 +141,23 @@ func (s *session) proxy() (launch.Proxy, error) {
 	return launch.Proxy{Addr: addr, CA: s.ca.Cert()}, nil
 }
 
+// warnOfProxy says that a proxy that the user's programs need is not used any more.
+func (s *session) warnOfProxy() {
+	for _, name := range []string{"https_proxy", "HTTPS_PROXY", "http_proxy", "all_proxy", "ALL_PROXY"} {
+		if os.Getenv(name) != "" && s.front.mode() == mode.Regular.String() {
+			s.log.Warn(name + " is set, but moontap connects to servers itself; --mode upstream:URL goes through that proxy")
+			return
+		}
+	}
+}
+
 // start starts the command behind the proxy of s.
 func (e *errand) start(ctx context.Context, s *session, set func(*exec.Cmd)) error {
 	p, err := s.proxy()
 	if err != nil {
 		return err
 	}
+	s.warnOfProxy()
 	if e.env, err = launch.NewEnvironment(ctx, p, os.Environ()); err != nil {
 		return err
 	}
