@@ -32,7 +32,7 @@ const defaultPort = 8080
 
 // A session is everything that runs, wired together:
 //
-//	client ─▶ engine ─▶ hooks: lua, then intercept ─▶ server
+//	client ─▶ engine ─▶ hooks: certificate page, lua, intercept ─▶ server
 //	             └─▶ store ─▶ views, printer, save
 //	keys, prompt, flags, Lua ─▶ commands and options ─▶ all of it
 type session struct {

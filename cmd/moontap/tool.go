@@ -85,9 +85,6 @@ func printHelp(tool string, inv *invocation, opts *option.Set, w io.Writer) erro
 			"Prints flows as they finish, saves them, and runs Lua over live or saved flows.\n",
 		"run": runHelp,
 	}
-	if tool == "run" {
-		inv.errand = &errand{}
-	}
 	fs := inv.flagSet(tool, opts)
 	_, err := fmt.Fprintf(w, "usage: %s\nflags:\n%s", usage[tool], flagUsages(fs, min(terminalWidth(w), 100)))
 	return err

@@ -107,7 +107,7 @@ func TestOnboardingAnswers(t *testing.T) {
 		t.Errorf("headers = %v; want the name of the file", res.Header)
 	}
 	page := string(ask(t, o, "GET", "http://mitm.it/").Body)
-	for _, bad := range []string{"<script", "http-equiv", "src="} {
+	for _, bad := range []string{"<script", "http-equiv", "src=", "<moontap>", "{{"} {
 		if strings.Contains(page, bad) {
 			t.Errorf("the page has %q", bad)
 		}
