@@ -88,7 +88,7 @@ func (e *errand) show(ctx context.Context, opts *option.Set, inv *invocation, st
 	if e.output == "" {
 		return runDump(context.WithoutCancel(ctx), opts, inv, stderr, stderr)
 	}
-	out, err := os.Create(e.output)
+	out, err := os.OpenFile(e.output, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600) // there may be secrets in it
 	if err != nil {
 		return fmt.Errorf("print flows: %w", err)
 	}
@@ -106,7 +106,8 @@ func runDefaults(opts *option.Set, inv *invocation) error {
 			return err
 		}
 	}
-	if _, given := inv.last("termlog_verbosity"); given {
+	const verbosity = "info" // the default
+	if _, given := inv.last("termlog_verbosity"); given || opts.Str("termlog_verbosity") != verbosity {
 		return nil
 	}
 	return opts.Set("termlog_verbosity", "warn")
