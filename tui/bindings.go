@@ -153,6 +153,7 @@ func globalKeys() []binding {
 		key("i", "console.command.set intercept", "Set intercept filter", inGlobal).short("intercept").onlyWhen(inFlows),
 		key("I", "set intercept_active toggle", "Toggle whether flows are intercepted", inGlobal),
 		key("W", "console.command.set save_stream_file", "Stream flows to file as they arrive", inGlobal),
+		key("B", "browser.start", "Start a browser that uses the proxy, with a new profile", inGlobal),
 		key("?", "console.view.help", "View help", inGlobal).short("help"),
 		key(":", "console.command ", "Command prompt", inGlobal).short("cmd"),
 		key("E", "console.view.eventlog", "View event log", inGlobal).short("log").onlyWhen(inFlows),

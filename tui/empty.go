@@ -42,6 +42,8 @@ func emptyLines(info Info, w int) []widget.Line {
 		{Text: " help   "},
 		{Text: ":", Role: theme.Key},
 		{Text: " commands   "},
+		{Text: "B", Role: theme.Key},
+		{Text: " browser   "},
 		{Text: "L", Role: theme.Key},
 		{Text: " open a saved file   "},
 		{Text: "q", Role: theme.Key},

@@ -26,7 +26,8 @@ type logBook struct {
 	dropped int    // entries that were forgotten
 }
 
-// readLog takes over what is new in the log, and shows what is bad about it.
+// readLog takes over what is new in the log, and shows what is above the level of
+// mere information.
 func (c *Console) readLog() {
 	if c.cfg.Log == nil {
 		return
@@ -46,6 +47,8 @@ func (c *Console) readLog() {
 			c.say(toneError, "%s", sourced(e))
 		case e.Level >= slog.LevelWarn && c.ui.status.tone != toneError:
 			c.say(toneWarn, "%s", sourced(e))
+		case e.Level > slog.LevelInfo && c.ui.status.tone != toneError:
+			c.say(toneInfo, "%s", sourced(e))
 		}
 	}
 	if n := len(b.entries) - maxLogEntries; n > 0 {
@@ -237,4 +240,9 @@ func levelRole(level slog.Level) theme.Role {
 	return theme.Dim
 }
 
-func levelName(level slog.Level) string { return strings.ToLower(level.String()) }
+func levelName(level slog.Level) string {
+	if level > slog.LevelInfo && level < slog.LevelWarn {
+		return "alert"
+	}
+	return strings.ToLower(level.String())
+}

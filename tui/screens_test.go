@@ -83,6 +83,23 @@ func TestOtherScreens(t *testing.T) {
 	}
 }
 
+// What the log has for the user to see is said, unless there is worse to see.
+func TestLogAlert(t *testing.T) {
+	const alert = slog.LevelInfo + 2
+	onStage(t, 80, 24, samples(), func(s *stage) {
+		s.log.add(slog.LevelInfo, "", "by the way")
+		s.log.add(alert, "", "curl has ended")
+		s.settle()
+		s.shows("curl has ended")
+		s.log.add(slog.LevelError, "", "this is bad")
+		s.log.add(alert, "", "wget has ended")
+		s.settle()
+		s.shows("this is bad")
+		s.keys("E")
+		s.shows("alert curl has ended", "info  by the way")
+	})
+}
+
 func TestLogScreen(t *testing.T) {
 	onStage(t, 80, 24, samples(), func(s *stage) {
 		s.log.add(slog.LevelInfo, "", "listening on 127.0.0.1:8080")

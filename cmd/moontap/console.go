@@ -53,7 +53,16 @@ func runConsole(ctx context.Context, opts *option.Set, inv *invocation, stdout, 
 	if path := opts.Str("rfile"); path != "" {
 		s.loadInBackground(ctx, path)
 	}
+	if inv.errand != nil {
+		if err := inv.errand.startQuietly(ctx, s); err != nil {
+			console.Close()
+			return joinErrors(err, s.close())
+		}
+	}
 	err = console.Run(ctx)
+	if inv.errand != nil {
+		err = joinErrors(err, inv.errand.stop())
+	}
 	err = joinErrors(err, s.close())
 	repeatErrors(events, stderr, err)
 	return err

@@ -55,7 +55,11 @@ func runDump(ctx context.Context, opts *option.Set, inv *invocation, stdout, std
 		defer close(printed)
 		d.run()
 	}()
-	err = s.dump(ctx, d)
+	if inv.errand != nil {
+		err = inv.errand.run(ctx, s)
+	} else {
+		err = s.dump(ctx, d)
+	}
 	err = joinErrors(err, s.close())
 	close(d.quit)
 	<-printed

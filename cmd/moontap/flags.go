@@ -22,6 +22,7 @@ type setting struct {
 type invocation struct {
 	settings []setting // in the order given, each name once
 	filter   string    // the words after the flags, for dump
+	errand   *errand   // the command after the flags, for run; nil for others
 	options  bool      // --options: print the options and stop
 	commands bool      // --commands: print the commands and stop
 	version  bool
@@ -43,6 +44,9 @@ var shorthands = map[string]string{
 // option is a flag: --listen-host, and --no-X for truth values.
 func parseFlags(tool string, args []string, opts *option.Set) (*invocation, error) {
 	inv := &invocation{}
+	if tool == "run" {
+		inv.errand = &errand{}
+	}
 	fs := inv.flagSet(tool, opts)
 	if err := fs.Parse(args); err != nil {
 		if errors.Is(err, pflag.ErrHelp) {
@@ -52,6 +56,10 @@ func parseFlags(tool string, args []string, opts *option.Set) (*invocation, erro
 		return nil, nearFlag(fs, err)
 	}
 	rest := fs.Args()
+	if inv.errand != nil {
+		inv.errand.argv = rest
+		return inv, nil
+	}
 	if len(rest) > 0 && tool != "dump" {
 		return nil, fmt.Errorf("unexpected argument %q\nhint: %s --help lists the flags", rest[0], programName(tool))
 	}
@@ -66,6 +74,11 @@ func (inv *invocation) flagSet(tool string, opts *option.Set) *pflag.FlagSet {
 	fs.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 		return pflag.NormalizedName(strings.ReplaceAll(name, "_", "-"))
 	})
+	if inv.errand != nil {
+		fs.SetInterspersed(false) // flags behind the command are the command's
+		fs.BoolVar(&inv.errand.dump, "dump", false, "print flows instead of opening the console")
+		fs.StringVarP(&inv.errand.output, "output", "o", "", "print flows to `FILE` instead of standard error")
+	}
 	fs.BoolVar(&inv.version, "version", false, "print the version and stop")
 	fs.BoolVar(&inv.options, "options", false, "print all options with their help and stop")
 	fs.BoolVar(&inv.commands, "commands", false, "print all commands with their help and stop")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -251,6 +252,30 @@ func (f *front) addr() string {
 		return ""
 	}
 	return f.gates[0].door.Addr().String()
+}
+
+// proxyAddr is the address that programs of this machine reach the proxy at, "" when
+// none of the modes takes clients that know that they talk to a proxy.
+func (f *front) proxyAddr() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, g := range f.gates {
+		if g.spec.Kind == mode.Regular || g.spec.Kind == mode.Upstream {
+			return reachable(g.door.Addr().String())
+		}
+	}
+	return ""
+}
+
+// reachable is an address to connect to for one that is listened on.
+func reachable(addr string) string {
+	ap, err := netip.ParseAddrPort(addr)
+	switch {
+	case err != nil || !ap.Addr().IsUnspecified():
+		return addr
+	default: // a socket for all addresses takes IPv4 too
+		return net.JoinHostPort("127.0.0.1", strconv.Itoa(int(ap.Port())))
+	}
 }
 
 // mode has the modes in force, with a comma between them.

@@ -1,7 +1,9 @@
 // Moontap is an intercepting HTTP(S) proxy for the terminal, scripted in Lua.
 //
 //	moontap [flags]                 the console
+//	moontap run [flags] -- COMMAND  a command with its traffic in the console
 //	moontap dump [flags] [filter]   without a screen: print, save, transform flows
+//	moontap ca ACTION               the CA's certificate: path, export, install
 //	moontap doc [NAME]              the Lua API
 //
 // Text for people, here and in every package: errors are one lower-case sentence
@@ -17,6 +19,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -29,20 +32,38 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 // errSilent ends the program with status 1 when everything has been said.
 var errSilent = errors.New("failed")
 
+// A statusError ends the program with a status of its own.
+type statusError struct {
+	status int
+	err    error // what to say, or nil
+}
+
+func (e *statusError) Error() string {
+	if e.err == nil {
+		return "exit status " + strconv.Itoa(e.status)
+	}
+	return e.err.Error()
+}
+
+func (e *statusError) Unwrap() error { return e.err }
+
 // run is main without the process around it; it returns the exit status.
 func run(args []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	err := dispatch(ctx, args, stdout, stderr)
-	if err == nil {
-		return 0
+	err, status := dispatch(ctx, args, stdout, stderr), 0
+	if err != nil {
+		status = 1
 	}
-	if !errors.Is(err, errSilent) {
+	if ended, ok := errors.AsType[*statusError](err); ok {
+		err, status = ended.err, ended.status
+	}
+	if err != nil && !errors.Is(err, errSilent) {
 		for line := range strings.SplitSeq("moontap: "+err.Error(), "\n") {
 			fmt.Fprintln(stderr, escape(line, true))
 		}
 	}
-	return 1
+	return status
 }
 
 func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) error {
@@ -53,6 +74,10 @@ func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 	switch tool {
 	case "", "dump":
 		return runTool(ctx, tool, args, stdout, stderr)
+	case "run":
+		return ownStatus(runTool(ctx, tool, args, stdout, stderr))
+	case "ca":
+		return runCA(ctx, args, stdout)
 	case "doc":
 		if len(args) == 1 && (args[0] == "-h" || args[0] == "--help") {
 			return help(ctx, []string{"doc"}, stdout, stderr)
@@ -71,8 +96,10 @@ func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 func help(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	tool := strings.Join(args, " ")
 	switch tool {
-	case "", "dump":
+	case "", "dump", "run":
 		return runTool(ctx, tool, []string{"--help"}, stdout, stderr)
+	case "ca":
+		return runCA(ctx, []string{"--help"}, stdout)
 	case "doc", "help", "version":
 		_, err := fmt.Fprint(stdout, toolHelp[tool])
 		return err
@@ -83,17 +110,17 @@ func help(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 // toolHelp is what help says about the tools without flags.
 var toolHelp = map[string]string{
 	"doc":     "usage: moontap doc [name]\n\nPrints the Lua API, or one class, function or member of it: moontap doc Request.\n",
-	"help":    "usage: moontap help [dump|doc|version]\n\nExplains the console and its flags, or another command.\n",
+	"help":    "usage: moontap help [run|dump|ca|doc|version]\n\nExplains the console and its flags, or another command.\n",
 	"version": "usage: moontap version\n\nPrints the version.\n",
 }
 
 func unknownTool(name string) error {
-	for _, tool := range []string{"dump", "doc", "help", "version"} {
+	for _, tool := range []string{"run", "dump", "ca", "doc", "help", "version"} {
 		if option.Distance(name, tool) <= len(tool)/3 {
 			return fmt.Errorf("there is no command %q\nhint: did you mean moontap %s?", name, tool)
 		}
 	}
-	return fmt.Errorf("there is no command %q\nhint: the commands are dump and doc; without one moontap opens the console", name)
+	return fmt.Errorf("there is no command %q\nhint: the commands are run, dump, ca and doc; without one moontap opens the console", name)
 }
 
 func printDoc(args []string, stdout io.Writer) error {

@@ -32,7 +32,7 @@ const defaultPort = 8080
 
 // A session is everything that runs, wired together:
 //
-//	client ─▶ engine ─▶ hooks: lua, then intercept ─▶ server
+//	client ─▶ engine ─▶ hooks: certificate page, lua, intercept ─▶ server
 //	             └─▶ store ─▶ views, printer, save
 //	keys, prompt, flags, Lua ─▶ commands and options ─▶ all of it
 type session struct {
@@ -47,6 +47,7 @@ type session struct {
 	intercept *addon.Interceptor
 	saver     *addon.StreamSaver
 	replay    *replay.Client
+	browsers  browsers
 	config    addon.Config
 	shutdown  context.CancelCauseFunc // ends the program
 }
@@ -73,6 +74,9 @@ func newSession(opts *option.Set, log *slog.Logger, shutdown context.CancelCause
 	if s.ca, err = ca.Load(expandHome(opts.Str("confdir"))); err != nil {
 		return nil, err
 	}
+	if err := s.greet(); err != nil {
+		return nil, err
+	}
 	// the port comes first: a second moontap must not empty the file of the first
 	if s.front, err = newFront(opts, log); err != nil {
 		return nil, err
@@ -90,6 +94,17 @@ func newSession(opts *option.Set, log *slog.Logger, shutdown context.CancelCause
 		return nil, joinErrors(err, s.saver.Close())
 	}
 	return s, nil
+}
+
+// greet has the certificate page answered before all other hooks.
+func (s *session) greet() error {
+	page, err := addon.NewOnboarding(s.opts, s.ca.Cert(), func(form string) ([]byte, error) {
+		return ca.Encode(s.ca.Cert(), ca.Format(form))
+	})
+	if err != nil {
+		return err
+	}
+	return s.hooks.Add("onboarding", page)
 }
 
 // open puts an engine that publishes to out behind the ports.
@@ -173,7 +188,7 @@ func (s *session) start(ctx context.Context, interactive bool) error {
 	if err := s.hooks.Add("intercept", s.intercept); err != nil {
 		return err
 	}
-	if err := s.cmds.Add(append(addon.Commands(s.config, s.intercept), s.replay.Commands()...)...); err != nil {
+	if err := s.cmds.Add(append(addon.Commands(s.config, s.intercept), append(s.replay.Commands(), s.browserCommand())...)...); err != nil {
 		return err
 	}
 	if err := s.lua.SetScripts(s.opts.List("scripts")); err != nil {
@@ -185,6 +200,7 @@ func (s *session) start(ctx context.Context, interactive bool) error {
 
 // close ends everything, in the order in which it depends on each other.
 func (s *session) close() error {
+	s.browsers.close()
 	flows, cancel := context.WithTimeout(context.Background(), flowsCloseTime)
 	defer cancel()
 	s.front.close(flows)

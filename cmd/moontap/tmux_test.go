@@ -31,6 +31,13 @@ type terminal struct {
 // listens on t.port; the home folder is empty.
 func startTerm(t *testing.T, cols, rows int, args ...string) *terminal {
 	t.Helper()
+	return startTool(t, cols, rows, "", args...)
+}
+
+// startTool is startTerm for one of the tools. Programs in bin of the home folder
+// go before others.
+func startTool(t *testing.T, cols, rows int, tool string, args ...string) *terminal {
+	t.Helper()
 	needProgram(t, "tmux", "tmux")
 	needProgram(t, "curl", "curl")
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -41,7 +48,7 @@ func startTerm(t *testing.T, cols, rows int, args ...string) *terminal {
 	l.Close()
 	x := &terminal{t: t, port: port, home: t.TempDir()}
 	x.socket = fmt.Sprintf("moontap-test-%d-%d", os.Getpid(), tmuxCount.Add(1))
-	line := "moontap -p " + port
+	line := "PATH='" + filepath.Join(x.home, "bin") + "':\"$PATH\" moontap " + tool + " -p " + port
 	for _, a := range args {
 		line += " '" + a + "'"
 	}

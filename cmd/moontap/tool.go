@@ -29,7 +29,7 @@ func allOptions() (*option.Set, error) {
 	return opts, nil
 }
 
-// runTool runs the console ("") or dump.
+// runTool runs the console (""), dump or run.
 func runTool(ctx context.Context, tool string, args []string, stdout, stderr io.Writer) error {
 	opts, err := allOptions()
 	if err != nil {
@@ -51,8 +51,11 @@ func runTool(ctx context.Context, tool string, args []string, stdout, stderr io.
 	if err := configure(inv, opts); err != nil {
 		return err
 	}
-	if tool == "dump" {
+	switch tool {
+	case "dump":
 		return runDump(ctx, opts, inv, stdout, stderr)
+	case "run":
+		return runErrand(ctx, opts, inv, stdout, stderr)
 	}
 	return runConsole(ctx, opts, inv, stdout, stderr)
 }
@@ -76,10 +79,11 @@ func configure(inv *invocation, opts *option.Set) error {
 
 func printHelp(tool string, inv *invocation, opts *option.Set, w io.Writer) error {
 	usage := map[string]string{
-		"": "moontap [flags]\n       moontap dump [flags] [filter]\n       moontap doc [name]\n\n" +
+		"": "moontap [flags]\n       moontap run [flags] -- COMMAND [ARG...]\n       moontap dump [flags] [filter]\n       moontap ca path|export|install\n       moontap doc [name]\n\n" +
 			"An intercepting HTTP(S) proxy for the terminal, scripted in Lua.\n",
 		"dump": "moontap dump [flags] [filter expression]\n\n" +
 			"Prints flows as they finish, saves them, and runs Lua over live or saved flows.\n",
+		"run": runHelp,
 	}
 	fs := inv.flagSet(tool, opts)
 	_, err := fmt.Fprintf(w, "usage: %s\nflags:\n%s", usage[tool], flagUsages(fs, min(terminalWidth(w), 100)))

@@ -54,6 +54,14 @@ func listenOptions() []option.Option {
 			Help: `Lua addons to load, in this order: "file.lua" or "file.lua arg arg". Changes to the files take effect at once.`,
 		},
 		{
+			Name: "onboarding", Kind: option.Bool, Default: true,
+			Help: "Answer requests for http://" + OnboardingHost + "/ with a page that has the CA certificate.",
+		},
+		{
+			Name: "onboarding_host", Kind: option.String, Default: "mitm.it",
+			Help: "Another name for the page with the CA certificate.",
+		},
+		{
 			Name: "command_history", Kind: option.Bool, Default: true,
 			Help: "Keep what was typed into prompts for the next session.",
 		},

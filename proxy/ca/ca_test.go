@@ -59,7 +59,7 @@ func TestLoadFirstRun(t *testing.T) {
 	if bytes.Contains(published, []byte("PRIVATE")) {
 		t.Errorf("%s holds the private key", a.CertPath())
 	}
-	noLeftovers(t, dir, 2)
+	noLeftovers(t, dir, 4)
 }
 
 func TestCACertificate(t *testing.T) {
@@ -119,7 +119,7 @@ func TestLoadAtOnce(t *testing.T) {
 			t.Fatalf("instance %d has another CA than instance 0", i)
 		}
 	}
-	noLeftovers(t, dir, 2)
+	noLeftovers(t, dir, 4)
 }
 
 func noLeftovers(t *testing.T, dir string, want int) {

@@ -64,8 +64,9 @@ func generate() ([]byte, error) {
 	return append(out, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})...), nil
 }
 
-// publish sees to it that dir has a file with the certificate alone. A file of
-// mitmproxy's is used when it is the right one, and never changed.
+// publish sees to it that dir has a file with the certificate alone, and it in
+// the other formats beside it. A file of mitmproxy's is used when it is the right
+// one, and never changed; mitmproxy has put the other formats beside it.
 func (a *Authority) publish(dir string) error {
 	theirs := filepath.Join(dir, MitmproxyCert)
 	if data, err := os.ReadFile(theirs); err == nil {
@@ -75,15 +76,23 @@ func (a *Authority) publish(dir string) error {
 		}
 	}
 	a.certPath = filepath.Join(dir, CertFile)
-	if data, err := os.ReadFile(a.certPath); err == nil && bytes.Equal(data, a.PEM()) {
-		return nil
+	if data, err := os.ReadFile(a.certPath); err != nil || !bytes.Equal(data, a.PEM()) {
+		if err := replace(a.certPath, a.PEM()); err != nil {
+			return err
+		}
 	}
-	tmp, err := writeTemp(a.certPath, a.PEM(), 0o644)
+	a.publishCopies(a.certPath)
+	return nil
+}
+
+// replace puts data into path at once. Everybody may read it.
+func replace(path string, data []byte) error {
+	tmp, err := writeTemp(path, data, 0o644)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = os.Remove(tmp) }()
-	return os.Rename(tmp, a.certPath)
+	return os.Rename(tmp, path)
 }
 
 // writeNew puts data into path at once, unless there is such a file.
