@@ -53,6 +53,7 @@ func runConsole(ctx context.Context, opts *option.Set, inv *invocation, stdout, 
 	if path := opts.Str("rfile"); path != "" {
 		s.loadInBackground(ctx, path)
 	}
+	s.replayInBackground(ctx)
 	err = console.Run(ctx)
 	err = joinErrors(err, s.close())
 	repeatErrors(events, stderr, err)

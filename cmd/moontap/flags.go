@@ -37,6 +37,8 @@ var shorthands = map[string]string{
 	"scripts":          "s",
 	"ssl_insecure":     "k",
 	"intercept":        "i",
+	"client_replay":    "C",
+	"server_replay":    "S",
 }
 
 // parseFlags reads the words after the program's (and the tool's) name. Every

@@ -32,7 +32,7 @@ const defaultPort = 8080
 
 // A session is everything that runs, wired together:
 //
-//	client ─▶ engine ─▶ hooks: lua, then intercept ─▶ server
+//	client ─▶ engine ─▶ hooks: lua, recorded responses, intercept ─▶ server
 //	             └─▶ store ─▶ views, printer, save
 //	keys, prompt, flags, Lua ─▶ commands and options ─▶ all of it
 type session struct {
@@ -47,6 +47,7 @@ type session struct {
 	intercept *addon.Interceptor
 	saver     *addon.StreamSaver
 	replay    *replay.Client
+	recorded  *replay.Server
 	config    addon.Config
 	shutdown  context.CancelCauseFunc // ends the program
 }
@@ -160,7 +161,8 @@ func (s *session) start(ctx context.Context, interactive bool) error {
 	if s.front.addr() == "" && !interactive {
 		luaMode = func() string { return luaapi.ModeOffline }
 	}
-	s.replay = replay.NewClient(s.store, s.front)
+	replays := replay.Config{Options: s.opts, Store: s.store, Sender: s.front, Read: addon.ReadFile, Log: s.log}
+	s.replay, s.recorded = replay.NewClient(replays), replay.NewServer(replays)
 	s.intercept = addon.NewInterceptor(s.opts, s.store)
 	s.lua = luaapi.NewManager(luaapi.Config{
 		Context: ctx,
@@ -170,16 +172,38 @@ func (s *session) start(ctx context.Context, interactive bool) error {
 		Shutdown: func() { s.shutdown(nil) },
 		Log:      s.log, Version: version(), ListenAddr: s.front.addr, Mode: luaMode, Interactive: interactive,
 	})
-	if err := s.hooks.Add("intercept", s.intercept); err != nil {
+	if err := s.hookIn(); err != nil {
 		return err
 	}
-	if err := s.cmds.Add(append(addon.Commands(s.config, s.intercept), s.replay.Commands()...)...); err != nil {
+	if err := s.addCommands(); err != nil {
 		return err
 	}
 	if err := s.lua.SetScripts(s.opts.List("scripts")); err != nil {
 		return err
 	}
+	if err := s.followReplays(ctx); err != nil {
+		return err
+	}
 	s.front.serve()
+	return nil
+}
+
+// hookIn adds the hooks that come after the scripts, in mitmproxy's order.
+func (s *session) hookIn() error {
+	if err := s.hooks.Add("server replay", s.recorded); err != nil {
+		return err
+	}
+	return s.hooks.Add("intercept", s.intercept)
+}
+
+func (s *session) addCommands() error {
+	for _, cmds := range [][]command.Command{
+		addon.Commands(s.config, s.intercept), s.replay.Commands(), s.recorded.Commands(),
+	} {
+		if err := s.cmds.Add(cmds...); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -187,6 +211,9 @@ func (s *session) start(ctx context.Context, interactive bool) error {
 func (s *session) close() error {
 	flows, cancel := context.WithTimeout(context.Background(), flowsCloseTime)
 	defer cancel()
+	if s.replay != nil {
+		s.replay.Stop()
+	}
 	s.front.close(flows)
 	var scripts error
 	if s.lua != nil {
