@@ -32,7 +32,7 @@ const defaultPort = 8080
 
 // A session is everything that runs, wired together:
 //
-//	client ─▶ engine ─▶ hooks: lua, recorded responses, intercept ─▶ server
+//	client ─▶ engine ─▶ hooks: features, lua, recorded responses, features, intercept ─▶ server
 //	             └─▶ store ─▶ views, printer, save
 //	keys, prompt, flags, Lua ─▶ commands and options ─▶ all of it
 type session struct {
@@ -164,6 +164,9 @@ func (s *session) start(ctx context.Context, interactive bool) error {
 	replays := replay.Config{Options: s.opts, Store: s.store, Sender: s.front, Read: addon.ReadFile, Log: s.log}
 	s.replay, s.recorded = replay.NewClient(replays), replay.NewServer(replays)
 	s.intercept = addon.NewInterceptor(s.opts, s.store)
+	if err := s.addFeatures(addon.BeforeScripts(s.config)); err != nil {
+		return err
+	}
 	s.lua = luaapi.NewManager(luaapi.Config{
 		Context: ctx,
 		Options: s.opts, Commands: s.cmds, Hooks: s.hooks, Store: s.store,
@@ -193,7 +196,19 @@ func (s *session) hookIn() error {
 	if err := s.hooks.Add("server replay", s.recorded); err != nil {
 		return err
 	}
+	if err := s.addFeatures(addon.AfterScripts(s.config)); err != nil {
+		return err
+	}
 	return s.hooks.Add("intercept", s.intercept)
+}
+
+func (s *session) addFeatures(features []addon.Feature) error {
+	for _, f := range features {
+		if err := s.hooks.Add(f.Name, f.Hook); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *session) addCommands() error {

@@ -21,6 +21,7 @@ var LogLevels = []string{"error", "warn", "info", "debug"}
 func Options() []option.Option {
 	opts := listenOptions()
 	opts = append(opts, trafficOptions()...)
+	opts = append(opts, featureOptions()...)
 	opts = append(opts, replayOptions()...)
 	opts = append(opts, fileOptions()...)
 	return append(opts, outputOptions()...)
