@@ -126,7 +126,7 @@ func (r *mapLocal) open(place, target string, found []int) ([]byte, string, erro
 	if err != nil {
 		return nil, "", err
 	}
-	defer root.Close()
+	defer func() { _ = root.Close() }()
 	for _, name := range candidates(target, found) {
 		if info, err := root.Stat(name); err != nil || !info.Mode().IsRegular() {
 			continue

@@ -16,8 +16,10 @@ func setCookie(t *testing.T, c *hook.Chain, url, cookie string) {
 	}
 }
 
-func cookies(t *testing.T, c *hook.Chain, url, own string) string {
+// cookies returns what becomes of "own".
+func cookies(t *testing.T, c *hook.Chain, url string) string {
 	t.Helper()
+	const own = "own"
 	f := get(t, url, "Cookie", own)
 	if err := c.Request(t.Context(), f); err != nil {
 		t.Fatal(err)
@@ -58,7 +60,7 @@ func TestStickyCookie(t *testing.T) {
 		for _, cookie := range tt.cookies {
 			setCookie(t, c, tt.from, cookie)
 		}
-		if got := cookies(t, c, tt.to, "own"); got != tt.want {
+		if got := cookies(t, c, tt.to); got != tt.want {
 			t.Errorf("%s: Cookie = %s; want %s", tt.name, got, tt.want)
 		}
 	}
@@ -69,17 +71,17 @@ func TestStickyCookieForgets(t *testing.T) {
 	c := chain(t, addon.NewStickyCookie(s.opts))
 	setCookie(t, c, "http://a.com/", "before=1")
 	s.set("stickycookie", "~all")
-	if got := cookies(t, c, "http://a.com/", "own"); got != "own" {
+	if got := cookies(t, c, "http://a.com/"); got != "own" {
 		t.Errorf("Cookie = %s; want none that was set before the option was", got)
 	}
 	setCookie(t, c, "http://a.com/", "first=1")
 	for i := range 3000 { // as many as are remembered
 		setCookie(t, c, fmt.Sprintf("http://h%d.com/", i), "x=1")
 	}
-	if got := cookies(t, c, "http://a.com/", "own"); got != "own" {
+	if got := cookies(t, c, "http://a.com/"); got != "own" {
 		t.Errorf("Cookie = %s; want the oldest forgotten", got)
 	}
-	if got := cookies(t, c, "http://h0.com/", "own"); got != "x=1" {
+	if got := cookies(t, c, "http://h0.com/"); got != "x=1" {
 		t.Errorf("Cookie = %s; want later ones remembered", got)
 	}
 }

@@ -245,9 +245,12 @@ func (s *Server) extra(f *flow.Flow) error {
 		s.cfg.Log.Warn("server replay killed a request without a recorded response", "url", f.Request.PrettyURL())
 		return hook.ErrKill
 	}
+	if what == "forward" {
+		return nil
+	}
 	status, err := strconv.Atoi(what)
 	if err != nil {
-		return nil // forward
+		return fmt.Errorf("server_replay_extra: %w", err) // the option knows statuses only
 	}
 	r := &flow.Response{Status: status, Reason: http.StatusText(status)}
 	r.Version = "HTTP/1.1"
