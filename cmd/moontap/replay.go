@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"slices"
+	"sync"
 
 	"moontap/proxy/replay"
 )
@@ -10,23 +12,28 @@ import (
 // followReplays serves what the option server_replay names, now and when it
 // changes.
 func (s *session) followReplays(ctx context.Context) error {
+	var mu sync.Mutex
+	var served []string
 	serve := func([]string) error {
+		mu.Lock()
+		defer mu.Unlock()
 		paths := s.replayFiles("server_replay")
-		if len(paths) == 0 {
-			s.recorded.Stop()
+		if slices.Equal(paths, served) { // back to what is in force: a change was refused
 			return nil
 		}
-		loaded, err := s.recorded.LoadFiles(ctx, paths...)
-		if err != nil {
-			return err
+		if len(paths) == 0 {
+			s.recorded.Stop()
+		} else {
+			loaded, err := s.recorded.LoadFiles(ctx, paths...)
+			if err != nil {
+				return err
+			}
+			s.log.Info("server replay: " + loaded.String())
 		}
-		s.log.Info("server replay: " + loaded.String())
+		served = paths
 		return nil
 	}
 	s.opts.OnChange(serve, "server_replay")
-	if len(s.replayFiles("server_replay")) == 0 {
-		return nil
-	}
 	return serve(nil)
 }
 

@@ -39,8 +39,7 @@ func serverReplayOptions() []option.Option {
 	return []option.Option{
 		{
 			Name: "server_replay", Kind: option.Strings, Default: []string(nil),
-			Help: "Answer requests with the responses recorded in these files, each once, in order. " +
-				"Empty ends what replay.server began too.",
+			Help: "Answer requests with the responses recorded in these files, each once, in order.",
 		},
 		{
 			Name: "server_replay_extra", Kind: option.Choice, Default: "forward",
