@@ -25,7 +25,7 @@ var bindings = []struct{ name, lua string }{
 		assert(rawequal(flow.response.request, flow.request))
 		assert(#flow.id == 36 and flow.type == "http" and flow.error == nil)
 		assert(flow.duration == 2 and flow.timestamp_created == 1767323045)
-		assert(not flow.live and not flow.killed and not flow.intercepting and flow.is_replay == nil)
+		assert(not flow.live and not flow.killed and not flow.intercepting and flow.is_replay == nil and flow.replay_of == nil)
 		local c = flow:copy()
 		assert(c ~= flow and c.id ~= flow.id and c.request.path == flow.request.path)
 		c.request.path = "/other"

@@ -180,6 +180,13 @@ func flowState() []member {
 			func(_ *lua.LState, o *flowObj) lua.LValue { return lua.LBool(o.f.Held) }, nil).named("intercepted"),
 		prop("is_replay", "string?", "\"request\" or \"response\" for what was replayed, nil for ordinary traffic.",
 			func(_ *lua.LState, o *flowObj) lua.LValue { return stringOrNil(o.f.Replay.String()) }, nil),
+		prop("replay_of", "string?", "The id of the flow whose request or response this one replays, nil when it replays none.",
+			func(_ *lua.LState, o *flowObj) lua.LValue {
+				if o.f.Note.Original == (flow.ID{}) {
+					return lua.LNil
+				}
+				return lua.LString(o.f.Note.Original.String())
+			}, nil),
 		prop("live", "boolean", "The flow is still in progress.",
 			func(_ *lua.LState, o *flowObj) lua.LValue { return lua.LBool(o.f.Live) }, nil),
 		prop("killed", "boolean", "The flow was ended on purpose.",

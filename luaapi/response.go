@@ -1,7 +1,6 @@
 package luaapi
 
 import (
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -94,7 +93,7 @@ func responseMethods() []member {
 			if v := L.Get(2); v != lua.LNil {
 				now = wantTime(L, v, "now")
 			}
-			refresh(p.editResponse(L), now)
+			p.editResponse(L).Refresh(now)
 			return 0
 		}),
 		method("get_cookies", "() -> table?", "Returns {name = {value, {attribute = value}}}, with attribute names in lower case; nil when no cookies are set.", func(L *lua.LState, p *responseObj) int {
@@ -199,38 +198,4 @@ func takeCookie(L *lua.LState, v lua.LValue) (string, bool) {
 func isCookie(v lua.LValue) bool {
 	t, ok := v.(*lua.LTable)
 	return ok && (t.RawGetString("value") != lua.LNil || t.Len() > 0 && t.RawGetInt(1).Type() != lua.LTTable)
-}
-
-// refresh shifts the dates of r from when it was recorded to now.
-func refresh(r *flow.Response, now time.Time) {
-	if r.Start.IsZero() {
-		return
-	}
-	delta := now.Sub(r.Start)
-	for _, name := range []string{"Date", "Expires", "Last-Modified"} {
-		if at, err := http.ParseTime(r.Header.Get(name)); err == nil {
-			r.Header.Set(name, at.Add(delta).UTC().Format(http.TimeFormat))
-		}
-	}
-	cookies := r.Cookies()
-	for i, c := range cookies {
-		cookies[i].Attrs = refreshCookie(c.Attrs, delta)
-	}
-	r.SetCookies(cookies)
-}
-
-// refreshCookie shifts the Expires attribute, or drops one that is no date.
-func refreshCookie(attrs flow.Pairs, delta time.Duration) flow.Pairs {
-	var out flow.Pairs
-	for _, a := range attrs {
-		if strings.EqualFold(a.Name, "Expires") {
-			at, err := http.ParseTime(strings.ReplaceAll(a.Value, "-", " "))
-			if err != nil {
-				continue
-			}
-			a.Value = at.Add(delta).UTC().Format(http.TimeFormat)
-		}
-		out = append(out, a)
-	}
-	return out
 }

@@ -244,6 +244,48 @@ func TestJobs(t *testing.T) {
 	})
 }
 
+// TestReplayIsShown: r goes on to the new flow, wherever it comes from, unless
+// the user has gone elsewhere meanwhile.
+func TestReplayIsShown(t *testing.T) {
+	fs := samples()
+	onStage(t, 80, 24, fs, func(s *stage) {
+		var made *flow.Flow
+		wait := make(chan struct{})
+		s.must(s.cmds.Add(command.Command{
+			Name: "replay.client", Help: "x.", Params: []command.Param{{Name: "flows", Type: command.Flows}},
+			Run: func(ctx context.Context, a command.Args) (any, error) {
+				<-wait
+				of := a.Flows(0)[0]
+				made = of.Copy()
+				made.Live, made.Response, made.Note = true, nil, flow.Note{Original: of.ID}
+				s.store.Publish(made)
+				command.Announce(ctx, made.Clone())
+				return "1 flow replayed", nil
+			},
+		}))
+		looksAt := func(when string, want flow.ID) {
+			t.Helper()
+			if f := s.c.focused(); f == nil || f.ID != want {
+				t.Errorf("%s another flow is selected", when)
+			}
+		}
+		s.keys("2Gr")
+		s.keys("3G")
+		wait <- struct{}{}
+		s.settle()
+		looksAt("after going elsewhere", fs[2].ID)
+		close(wait)
+		s.keys("2Gr")
+		looksAt("after a replay in the list", made.ID)
+		s.keys("1G<enter>r")
+		looksAt("after a replay of an open flow", made.ID)
+		s.keys("<tab><tab>")
+		s.shows("Replay of", fs[0].ID.String())
+		s.keys("q")
+		looksAt("after going back to the list", made.ID)
+	})
+}
+
 func TestBrokenCommandKeepsTheConsole(t *testing.T) {
 	onStage(t, 80, 24, samples(), func(s *stage) {
 		s.script(func(context.Context, []*flow.Flow, string) (any, error) { panic("oh no") })

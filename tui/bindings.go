@@ -98,6 +98,7 @@ func listKeys() []binding {
 			onlyWhen(func(c *Console) bool { return c.view.Len() == 0 }),
 		key("n", "console.command view.flows.create get https://example.com/", "Create a new flow", inFlowList),
 		key("o", "console.choose.cmd Order view.order.options set view_order {choice}", "Set flow list order", inFlowList),
+		key("S", "console.command replay.server @shown", "Serve the responses of listed flows again", inFlowList),
 		key("v", "set view_order_reversed toggle", "Reverse flow list order", inFlowList),
 		key("w", "console.command save.file @shown ", "Save listed flows to file", inFlowList).short("save").onlyWhen(hasFlow),
 	}

@@ -53,6 +53,9 @@ func noteSection(f *flow.Flow) section {
 		s.add("Error", f.Error.Msg)
 	}
 	s.add("Replayed", f.Replay.String())
+	if f.Note.Original != (flow.ID{}) {
+		s.add("Replay of", f.Note.Original.String())
+	}
 	if f.Note.Marked != "" {
 		s.add("Marked", strings.Trim(f.Note.Marked, ":"))
 	}

@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 	"sync"
 
+	"moontap/flowstore/flow"
 	"moontap/proxy/command"
 )
 
@@ -100,6 +101,7 @@ func (c *Console) job(name string, work func(ctx context.Context) (any, error), 
 		j.mu.Unlock()
 		c.loop.Invalidate()
 	})
+	ctx = command.WithAnnounce(ctx, func(f *flow.Flow) { c.loop.Post(func() { c.turnTo(f) }) })
 	go c.protect(func() {
 		defer cancel()
 		result, err := guarded(ctx, work)

@@ -110,11 +110,16 @@ func (c *Console) valueCompleter(o option.Option) completer {
 		if cands := optionValues(c.cfg.Options, o.Name); len(cands) > 0 {
 			return 0, matching(cands, text)
 		}
-		if strings.HasSuffix(o.Name, "_file") || strings.HasSuffix(o.Name, "dir") {
+		if namesFiles(o.Name) {
 			return c.pathCompleter(text)
 		}
 		return completeFilter(text)
 	}
+}
+
+// namesFiles reports whether the values of an option are paths.
+func namesFiles(option string) bool {
+	return strings.HasSuffix(option, "_file") || strings.HasSuffix(option, "_replay") || strings.HasSuffix(option, "dir")
 }
 
 // askFilter asks for the view filter. What is typed is applied at once; Esc

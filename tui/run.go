@@ -217,6 +217,20 @@ func (c *Console) selectWanted() {
 	}
 }
 
+// turnTo selects and shows a flow that a command has made from another, if that
+// one is still what the user looks at.
+func (c *Console) turnTo(f *flow.Flow) {
+	if now := c.focused(); now == nil || now.ID != f.Note.Original {
+		return
+	}
+	c.ui.view.want = f.ID
+	for _, s := range c.ui.stack {
+		if v, ok := s.(*flowScreen); ok {
+			v.show(f.ID)
+		}
+	}
+}
+
 // leaveDeleted goes on to the selected flow when the one on the screen was
 // deleted, and back to the list when there is none.
 func (c *Console) leaveDeleted() {

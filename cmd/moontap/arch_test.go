@@ -35,7 +35,7 @@ var mayImport = map[string][]string{
 		"flowstore/flow", "flowstore/filter", "flowstore", "flowstore/flowfile",
 		"proxy/hook", "proxy/option", "proxy/command", "proxy/mode", // the option "mode" is checked when it is set
 	},
-	"proxy/replay":   {"flowstore/flow", "flowstore", "proxy/command"},
+	"proxy/replay":   {"flowstore/flow", "flowstore", "proxy/hook", "proxy/option", "proxy/command"},
 	"luaapi/pattern": {},
 	"luaapi/runtime": {"luaapi/pattern"},
 	"luaapi": {

@@ -53,6 +53,7 @@ func runConsole(ctx context.Context, opts *option.Set, inv *invocation, stdout, 
 	if path := opts.Str("rfile"); path != "" {
 		s.loadInBackground(ctx, path)
 	}
+	s.replayInBackground(ctx)
 	if inv.errand != nil {
 		if err := inv.errand.startQuietly(ctx, s); err != nil {
 			console.Close()

@@ -69,19 +69,29 @@ func runDump(ctx context.Context, opts *option.Set, inv *invocation, stdout, std
 	return joinErrors(err, d.err)
 }
 
-// dump reads the file that is to be read, and otherwise waits for the end.
+// dump does what the options ask for: it reads a file, sends requests again,
+// serves recorded responses. Otherwise, or with keepserving, it goes on until ctx
+// ends.
 func (s *session) dump(ctx context.Context, d *dump) error {
-	path := s.opts.Str("rfile")
-	if path == "" && s.front.addr() == "" {
+	path, client, server := s.opts.Str("rfile"), s.opts.List("client_replay"), s.opts.List("server_replay")
+	serving := s.front.addr() != ""
+	if path == "" && len(client) == 0 && !serving {
 		return errors.New("there is nothing to do without a server and without a file\nhint: -r names a flow file")
 	}
 	if path != "" {
 		if err := s.transform(ctx, expandHome(path), d); err != nil {
 			return err
 		}
-		if s.front.addr() == "" || !s.opts.Bool("keepserving") {
-			return nil
+	}
+	if err := s.replayRequests(ctx); err != nil {
+		return err
+	}
+	busy := path != "" || len(client) > 0 || len(server) > 0
+	if busy && !s.opts.Bool("keepserving") || !serving {
+		if serving {
+			s.awaitServed(ctx)
 		}
+		return nil
 	}
 	<-ctx.Done()
 	return nil

@@ -38,6 +38,11 @@ var shorthands = map[string]string{
 	"scripts":          "s",
 	"ssl_insecure":     "k",
 	"intercept":        "i",
+	"client_replay":    "C",
+	"server_replay":    "S",
+	"map_remote":       "M",
+	"modify_body":      "B",
+	"modify_headers":   "H",
 }
 
 // parseFlags reads the words after the program's (and the tool's) name. Every

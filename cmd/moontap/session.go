@@ -32,7 +32,7 @@ const defaultPort = 8080
 
 // A session is everything that runs, wired together:
 //
-//	client ─▶ engine ─▶ hooks: certificate page, lua, intercept ─▶ server
+//	client ─▶ engine ─▶ hooks: certificate page, features, lua, recorded responses, features, intercept ─▶ server
 //	             └─▶ store ─▶ views, printer, save
 //	keys, prompt, flags, Lua ─▶ commands and options ─▶ all of it
 type session struct {
@@ -48,6 +48,7 @@ type session struct {
 	saver     *addon.StreamSaver
 	replay    *replay.Client
 	browsers  browsers
+	recorded  *replay.Server
 	config    addon.Config
 	shutdown  context.CancelCauseFunc // ends the program
 }
@@ -175,8 +176,12 @@ func (s *session) start(ctx context.Context, interactive bool) error {
 	if s.front.addr() == "" && !interactive {
 		luaMode = func() string { return luaapi.ModeOffline }
 	}
-	s.replay = replay.NewClient(s.store, s.front)
+	replays := replay.Config{Options: s.opts, Store: s.store, Sender: s.front, Read: addon.ReadFile, Log: s.log}
+	s.replay, s.recorded = replay.NewClient(replays), replay.NewServer(replays)
 	s.intercept = addon.NewInterceptor(s.opts, s.store)
+	if err := s.addFeatures(addon.BeforeScripts(s.config)); err != nil {
+		return err
+	}
 	s.lua = luaapi.NewManager(luaapi.Config{
 		Context: ctx,
 		Options: s.opts, Commands: s.cmds, Hooks: s.hooks, Store: s.store,
@@ -185,16 +190,50 @@ func (s *session) start(ctx context.Context, interactive bool) error {
 		Shutdown: func() { s.shutdown(nil) },
 		Log:      s.log, Version: version(), ListenAddr: s.front.addr, Mode: luaMode, Interactive: interactive,
 	})
-	if err := s.hooks.Add("intercept", s.intercept); err != nil {
+	if err := s.hookIn(); err != nil {
 		return err
 	}
-	if err := s.cmds.Add(append(addon.Commands(s.config, s.intercept), append(s.replay.Commands(), s.browserCommand())...)...); err != nil {
+	if err := s.addCommands(); err != nil {
 		return err
 	}
 	if err := s.lua.SetScripts(s.opts.List("scripts")); err != nil {
 		return err
 	}
+	if err := s.followReplays(ctx); err != nil {
+		return err
+	}
 	s.front.serve()
+	return nil
+}
+
+// hookIn adds the hooks that come after the scripts, in mitmproxy's order.
+func (s *session) hookIn() error {
+	if err := s.hooks.Add("server replay", s.recorded); err != nil {
+		return err
+	}
+	if err := s.addFeatures(addon.AfterScripts(s.config)); err != nil {
+		return err
+	}
+	return s.hooks.Add("intercept", s.intercept)
+}
+
+func (s *session) addFeatures(features []addon.Feature) error {
+	for _, f := range features {
+		if err := s.hooks.Add(f.Name, f.Hook); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *session) addCommands() error {
+	for _, cmds := range [][]command.Command{
+		addon.Commands(s.config, s.intercept), s.replay.Commands(), s.recorded.Commands(), {s.browserCommand()},
+	} {
+		if err := s.cmds.Add(cmds...); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -203,6 +242,9 @@ func (s *session) close() error {
 	s.browsers.close()
 	flows, cancel := context.WithTimeout(context.Background(), flowsCloseTime)
 	defer cancel()
+	if s.replay != nil {
+		s.replay.Stop()
+	}
 	s.front.close(flows)
 	var scripts error
 	if s.lua != nil {

@@ -83,11 +83,12 @@ type Flow struct {
 	Foreign  map[string]any
 }
 
-// Note is what people and scripts attach to a flow.
+// Note is what people, scripts and replays attach to a flow.
 type Note struct {
 	Marked   string         // "" unmarked, ":default:", or another marker name such as ":red_circle:"
 	Comment  string         //
 	Metadata map[string]any // nil when empty; copied by Clone, values are immutable
+	Original ID             // the flow whose request or response this one replays; zero for none
 }
 
 // Replay says which side of a flow was replayed.

@@ -132,7 +132,7 @@ func (d *decoder) finish(f *flow.Flow) {
 	if f.Kind == flow.KindTCP && f.Stream == nil {
 		f.Stream = &flow.Stream{}
 	}
-	restoreMissing(f)
+	takeOwn(f)
 }
 
 func (d *decoder) error(v tnetstring.Value) *flow.Error {

@@ -148,7 +148,7 @@ func (e *encoder) record(f *flow.Flow, withBackup bool) error {
 }
 
 func (e *encoder) metadata(f *flow.Flow) error {
-	m := withMissing(f)
+	m := withOwn(f)
 	if m == nil {
 		m = map[string]any{}
 	}

@@ -169,12 +169,16 @@ func (d *decoder) rawMessage(m *flow.StreamMessage, i int, v tnetstring.Value) {
 	}
 }
 
-// missingKey is the key of the metadata that holds the sizes of bodies that were
-// not, or not wholly, recorded. Readers see no such key.
-const missingKey = "moontap.missing"
+// Keys of the metadata that hold what the format has no place for. Readers see
+// no such keys.
+const (
+	missingKey  = "moontap.missing"   // sizes of bodies that were not, or not wholly, recorded
+	originalKey = "moontap.replay_of" // id of the flow that this one replays
+)
 
-// withMissing returns the metadata to write.
-func withMissing(f *flow.Flow) map[string]any {
+// withOwn returns the metadata to write.
+func withOwn(f *flow.Flow) map[string]any {
+	own := map[string]any{}
 	sizes := map[string]any{}
 	if f.Request != nil && f.Request.Missing {
 		sizes["request"] = f.Request.BodySize
@@ -182,28 +186,42 @@ func withMissing(f *flow.Flow) map[string]any {
 	if f.Response != nil && f.Response.Missing {
 		sizes["response"] = f.Response.BodySize
 	}
-	if len(sizes) == 0 {
+	if len(sizes) > 0 {
+		own[missingKey] = sizes
+	}
+	if f.Note.Original != (flow.ID{}) {
+		own[originalKey] = f.Note.Original.String()
+	}
+	if len(own) == 0 {
 		return f.Note.Metadata
 	}
-	m := map[string]any{missingKey: sizes}
-	maps.Copy(m, f.Note.Metadata)
-	return m
+	maps.Copy(own, f.Note.Metadata)
+	return own
 }
 
-// restoreMissing undoes withMissing.
-func restoreMissing(f *flow.Flow) {
-	sizes, ok := f.Note.Metadata[missingKey].(map[string]any)
-	if !ok || f.Kind != flow.KindHTTP {
-		return
+// takeOwn undoes withOwn.
+func takeOwn(f *flow.Flow) {
+	m := f.Note.Metadata
+	if sizes, ok := m[missingKey].(map[string]any); ok && f.Kind == flow.KindHTTP {
+		restoreMissing(f, sizes)
+		delete(m, missingKey)
 	}
+	if text, ok := m[originalKey].(string); ok {
+		if id, err := flow.ParseID(text); err == nil {
+			f.Note.Original = id
+			delete(m, originalKey)
+		}
+	}
+	if len(m) == 0 {
+		f.Note.Metadata = nil
+	}
+}
+
+func restoreMissing(f *flow.Flow, sizes map[string]any) {
 	if n, ok := sizes["request"].(int64); ok {
 		f.Request.Missing, f.Request.BodySize = true, n
 	}
 	if n, ok := sizes["response"].(int64); ok && f.Response != nil {
 		f.Response.Missing, f.Response.BodySize = true, n
-	}
-	delete(f.Note.Metadata, missingKey)
-	if len(f.Note.Metadata) == 0 {
-		f.Note.Metadata = nil
 	}
 }

@@ -108,6 +108,10 @@ func samples(t testing.TB) map[string]*flow.Flow {
 		f.Response.SetBody([]byte("changed"))
 	})
 	add("replay", func(f *flow.Flow) { f.Client, f.Replay = nil, flow.ReplayRequest })
+	add("replay of", func(f *flow.Flow) {
+		f.Replay, f.Note.Original = flow.ReplayResponse, flow.ID{15: 7}
+		f.Note.Metadata = map[string]any{"s": "x"}
+	})
 	add("hand-made", func(f *flow.Flow) { f.Client, f.Server, f.Response = nil, nil, nil })
 	add("empty", func(f *flow.Flow) {
 		f.Request = &flow.Request{Method: "GET", Scheme: "http", Host: "a", Port: 80, Path: "/"}

@@ -21,6 +21,8 @@ var LogLevels = []string{"error", "warn", "info", "debug"}
 func Options() []option.Option {
 	opts := listenOptions()
 	opts = append(opts, trafficOptions()...)
+	opts = append(opts, featureOptions()...)
+	opts = append(opts, replayOptions()...)
 	opts = append(opts, fileOptions()...)
 	return append(opts, outputOptions()...)
 }
@@ -123,7 +125,7 @@ func fileOptions() []option.Option {
 		},
 		{
 			Name: "keepserving", Kind: option.Bool, Default: false,
-			Help: "In dump, go on after rfile was read.",
+			Help: "In dump, go on after rfile was read, client_replay was sent and server_replay was served.",
 		},
 	}
 }

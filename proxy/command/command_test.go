@@ -204,6 +204,16 @@ func TestProgress(t *testing.T) {
 	}
 }
 
+func TestAnnounce(t *testing.T) {
+	f := &flow.Flow{ID: flow.NewID()}
+	command.Announce(t.Context(), f) // nobody listens
+	var got *flow.Flow
+	command.Announce(command.WithAnnounce(t.Context(), func(f *flow.Flow) { got = f }), f)
+	if got != f {
+		t.Errorf("announced %v; want the flow", got)
+	}
+}
+
 func FuzzSplit(f *testing.F) {
 	for _, s := range []string{"", "a b", `"a b" c`, `'"`, `"'`, "a\tb", "ä 'ö", `""''`} {
 		f.Add(s)

@@ -1,0 +1,40 @@
+package addon
+
+import "moontap/proxy/option"
+
+// A Feature is a hook with its name in the chain.
+type Feature struct {
+	Name string
+	Hook any
+}
+
+// BeforeScripts returns the features whose hooks come before those of scripts, in
+// mitmproxy's order.
+func BeforeScripts(cfg Config) []Feature {
+	return []Feature{
+		{"block_list", NewBlockList(cfg.Options)},
+		{"anticache", NewAnticache(cfg.Options)},
+		{"anticomp", NewAnticomp(cfg.Options)},
+	}
+}
+
+// AfterScripts returns the features whose hooks come after those of scripts and
+// after server replay, in mitmproxy's order.
+func AfterScripts(cfg Config) []Feature {
+	return []Feature{
+		{"map_remote", NewMapRemote(cfg.Options)},
+		{"map_local", NewMapLocal(cfg.Options, cfg.Expand)},
+		{"modify_body", NewModifyBody(cfg.Options, cfg.Expand)},
+		{"modify_headers", NewModifyHeaders(cfg.Options, cfg.Expand)},
+		{"stickyauth", NewStickyAuth(cfg.Options)},
+		{"stickycookie", NewStickyCookie(cfg.Options)},
+	}
+}
+
+// featureOptions are the options of both.
+func featureOptions() []option.Option {
+	return []option.Option{
+		blockListOption(), anticacheOption(), anticompOption(), mapRemoteOption(), mapLocalOption(),
+		modifyBodyOption(), modifyHeadersOption(), stickyAuthOption(), stickyCookieOption(),
+	}
+}
