@@ -179,7 +179,7 @@ func (s *session) start(ctx context.Context, interactive bool) error {
 	replays := replay.Config{Options: s.opts, Store: s.store, Sender: s.front, Read: addon.ReadFile, Log: s.log}
 	s.replay, s.recorded = replay.NewClient(replays), replay.NewServer(replays)
 	s.intercept = addon.NewInterceptor(s.opts, s.store)
-	if err := s.addFeatures(addon.BeforeScripts(s.config)); err != nil {
+	if err := addon.AddFeatures(s.hooks, s.opts, addon.BeforeScripts(s.config)); err != nil {
 		return err
 	}
 	s.lua = luaapi.NewManager(luaapi.Config{
@@ -211,19 +211,10 @@ func (s *session) hookIn() error {
 	if err := s.hooks.Add("server replay", s.recorded); err != nil {
 		return err
 	}
-	if err := s.addFeatures(addon.AfterScripts(s.config)); err != nil {
+	if err := addon.AddFeatures(s.hooks, s.opts, addon.AfterScripts(s.config)); err != nil {
 		return err
 	}
 	return s.hooks.Add("intercept", s.intercept)
-}
-
-func (s *session) addFeatures(features []addon.Feature) error {
-	for _, f := range features {
-		if err := s.hooks.Add(f.Name, f.Hook); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func (s *session) addCommands() error {

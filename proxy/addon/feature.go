@@ -1,11 +1,30 @@
 package addon
 
-import "moontap/proxy/option"
+import (
+	"moontap/proxy/hook"
+	"moontap/proxy/option"
+)
 
-// A Feature is a hook with its name in the chain.
+// A Feature is a hook with its name in the chain, which is that of its option.
 type Feature struct {
 	Name string
 	Hook any
+}
+
+// AddFeatures adds features to a chain. One whose option says nothing rests.
+func AddFeatures(hooks *hook.Chain, opts *option.Set, features []Feature) error {
+	for _, f := range features {
+		if err := hooks.Add(f.Name, f.Hook); err != nil {
+			return err
+		}
+		follow := func([]string) error {
+			hooks.Rest(f.Name, opts.IsDefault(f.Name))
+			return nil
+		}
+		opts.OnChange(follow, f.Name)
+		_ = follow(nil)
+	}
+	return nil
 }
 
 // BeforeScripts returns the features whose hooks come before those of scripts, in

@@ -7,6 +7,7 @@ import (
 	"moontap/flowstore/flow"
 	"moontap/proxy/addon"
 	"moontap/proxy/hook"
+	"moontap/proxy/option"
 )
 
 // chain returns a chain with a feature's hook, with which the test runs it.
@@ -141,5 +142,35 @@ func TestFiltersOfBodiesWantThem(t *testing.T) {
 				t.Errorf("%s=%s: %s wants the response's body: %v", tt.option, tt.value, f.Name, got)
 			}
 		}
+	}
+}
+
+// A feature is in the chain only while its option says something.
+func TestFeaturesRest(t *testing.T) {
+	opts, hooks := &option.Set{}, &hook.Chain{}
+	if err := opts.Add(addon.Options()...); err != nil {
+		t.Fatal(err)
+	}
+	if err := addon.AddFeatures(hooks, opts, addon.BeforeScripts(addon.Config{Options: opts})); err != nil {
+		t.Fatal(err)
+	}
+	blocked := func() bool {
+		f := &flow.Flow{Request: &flow.Request{Method: "GET", Scheme: "http", Host: "a.example", Path: "/"}}
+		if err := hooks.Request(t.Context(), f); err != nil {
+			t.Fatal(err)
+		}
+		return f.Response != nil
+	}
+	if blocked() {
+		t.Error("blocked without a rule")
+	}
+	if err := opts.Set("block_list", []string{"/~d a.example/404"}); err != nil {
+		t.Fatal(err)
+	}
+	if !blocked() {
+		t.Error("not blocked by a rule that was set later")
+	}
+	if err := opts.Reset("block_list"); err != nil || blocked() {
+		t.Errorf("still blocked, %v", err)
 	}
 }

@@ -35,8 +35,9 @@ type Chain struct {
 }
 
 type entry struct {
-	name string
-	hook any
+	name    string
+	hook    any
+	resting bool
 }
 
 // lists is one immutable state of a chain, sorted by event.
@@ -85,7 +86,7 @@ func (c *Chain) Add(name string, h any) error {
 	if slices.ContainsFunc(c.all, func(e entry) bool { return e.name == name }) {
 		return fmt.Errorf("hook %s is already there", name)
 	}
-	c.all = append(c.all, entry{name, h})
+	c.all = append(c.all, entry{name: name, hook: h})
 	c.list.Store(newLists(c.all))
 	return nil
 }
@@ -108,6 +109,19 @@ func (c *Chain) Remove(name string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.all = slices.DeleteFunc(c.all, func(e entry) bool { return e.name == name })
+	c.list.Store(newLists(c.all))
+}
+
+// Rest leaves what was added as name out, at its place, or takes it in again. It
+// costs nothing then; a hook that would do nothing rests.
+func (c *Chain) Rest(name string, resting bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	i := slices.IndexFunc(c.all, func(e entry) bool { return e.name == name })
+	if i < 0 || c.all[i].resting == resting {
+		return
+	}
+	c.all[i].resting = resting
 	c.list.Store(newLists(c.all))
 }
 
@@ -143,11 +157,11 @@ func newLists(all []entry) *lists {
 	}
 }
 
-// collect returns those of all that implement T.
+// collect returns those of all that implement T and do not rest.
 func collect[T any](all []entry) []T {
 	var hooks []T
 	for _, e := range all {
-		if h, ok := e.hook.(T); ok {
+		if h, ok := e.hook.(T); ok && !e.resting {
 			hooks = append(hooks, h)
 		}
 	}

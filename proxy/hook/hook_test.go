@@ -203,3 +203,24 @@ func TestChainConcurrently(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+func TestChainLeavesOutWhatRests(t *testing.T) {
+	var c hook.Chain
+	var calls []string
+	for _, name := range []string{"a", "b", "c"} {
+		add(t, &c, name, requestOnly{func() { calls = append(calls, name) }})
+	}
+	request := func(want string) {
+		t.Helper()
+		calls = nil
+		_ = c.Request(context.Background(), &flow.Flow{})
+		if got := strings.Join(calls, " "); got != want {
+			t.Errorf("called %q; want %q", got, want)
+		}
+	}
+	c.Rest("b", true)
+	c.Rest("nobody", true)
+	request("a c")
+	c.Rest("b", false)
+	request("a b c")
+}
