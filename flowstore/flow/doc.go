@@ -1,4 +1,4 @@
-// Package flow holds what was exchanged: flows, requests, responses, headers
+// Package flow holds what was exchanged: flows, requests, responses, headers, DNS messages
 // and the connections that carried them. It does no I/O and has no locks.
 //
 // A flow has one owner, the goroutine of the connection that carries it, and
