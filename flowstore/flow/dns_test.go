@@ -192,7 +192,7 @@ func TestDNSPack(t *testing.T) {
 }
 
 func TestDNSAnswers(t *testing.T) {
-	q := &flow.DNSMessage{ID: 9, Questions: []flow.DNSQuestion{{"example.com", flow.DNSTypeA, flow.DNSClassIN}}, Flags: flow.DNSFlags{RecursionDesired: true}}
+	q := &flow.DNSMessage{ID: 9, Questions: []flow.DNSQuestion{{Name: "example.com", Type: flow.DNSTypeA, Class: flow.DNSClassIN}}, Flags: flow.DNSFlags{RecursionDesired: true}}
 	a := q.Answer(flow.NewDNSAddress("example.com", 60, netip.MustParseAddr("1.2.3.4")))
 	if a.ID != 9 || !a.Flags.Response || !a.Flags.RecursionAvailable || a.Summary() != "1.2.3.4" || a.Question() != q.Question() {
 		t.Errorf("answer %+v", a)
