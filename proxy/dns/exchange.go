@@ -40,14 +40,17 @@ func Exchange(ctx context.Context, conn net.Conn, stream bool, question []byte) 
 	if err != nil {
 		return nil, cause(ctx, err)
 	}
-	m, err := receive(conn, stream, asked, binary.BigEndian.Uint16(sent))
-	return m, cause(ctx, err)
+	return receive(ctx, conn, stream, asked, binary.BigEndian.Uint16(sent))
 }
 
+// minBuffer is what is read of a datagram at least, in bytes, for servers that
+// send more than they were told the client takes.
+const minBuffer = 4096
+
 // receive returns the first message that answers the question asked.
-func receive(conn net.Conn, stream bool, asked *flow.DNSMessage, id uint16) (*flow.DNSMessage, error) {
+func receive(ctx context.Context, conn net.Conn, stream bool, asked *flow.DNSMessage, id uint16) (*flow.DNSMessage, error) {
 	var odd error
-	buf := make([]byte, MaxMessage)
+	buf := make([]byte, max(minBuffer, asked.UDPSize()))
 	for {
 		var b []byte
 		var err error
@@ -58,8 +61,11 @@ func receive(conn net.Conn, stream bool, asked *flow.DNSMessage, id uint16) (*fl
 			n, err = conn.Read(buf)
 			b = slices.Clone(buf[:n])
 		}
-		if err != nil {
-			return nil, errors.Join(odd, err)
+		switch err = cause(ctx, err); {
+		case err != nil && odd != nil:
+			return nil, fmt.Errorf("%w, and before that: %w", err, odd)
+		case err != nil:
+			return nil, err
 		}
 		m, err := match(b, asked, id)
 		switch {
