@@ -130,16 +130,16 @@ func (q *question) fail(err error) {
 
 // finish is the end of the flow, however it went.
 func (q *question) finish() {
+	q.forget()
 	q.f.Live = false
 	q.publish()
-	q.forget()
 }
 
-// forget makes q unknown again.
+// forget makes q unknown again. Close still waits for where it came from, which
+// waits for q.
 func (q *question) forget() {
 	q.cancel(nil)
 	q.e.dns.end(q)
-	q.e.wakeClose()
 }
 
 func (q *question) publish() { q.e.cfg.Publisher.Publish(q.f) }

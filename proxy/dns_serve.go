@@ -65,11 +65,12 @@ func (d *dnsService) stop() {
 	}
 }
 
-// busy reports whether there are sources of questions or questions in progress.
+// busy reports whether there are sources of questions, which stay for as long as
+// a question of theirs is in progress.
 func (d *dnsService) busy() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return len(d.sources)+len(d.questions) > 0
+	return len(d.sources) > 0
 }
 
 // kill ends the question with this id, if there is one.
