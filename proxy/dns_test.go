@@ -437,7 +437,7 @@ func TestDNSMaxQuestions(t *testing.T) {
 	d := newDNSTap(t, proxy.Config{Hooks: chain, Settings: proxy.Settings{Limits: proxy.Limits{MaxQuestions: 2}}}, dnsMode)
 	conn := d.dial("tcp")
 	defer conn.Close()
-	for id := range uint16(4) {
+	for id := range uint16(3) {
 		d.send(conn, ask(t, id, "x.", dnsmessage.TypeA))
 	}
 	d.waitLog("too many are in progress")
