@@ -28,9 +28,6 @@ const (
 	scriptsCloseTime = time.Second
 )
 
-// defaultPort is where the proxy listens when nobody says otherwise.
-const defaultPort = 8080
-
 // A session is everything that runs, wired together:
 //
 //	client ─▶ engine ─▶ hooks: certificate page, features, lua, recorded responses, features, intercept ─▶ server
