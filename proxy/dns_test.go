@@ -137,7 +137,9 @@ func TestDNSLargeDatagrams(t *testing.T) {
 	}
 	chain := &hook.Chain{}
 	_ = chain.Add("big", dnsHooks{response: func(_ context.Context, f *flow.Flow) error {
-		f.DNS.Response.Answers[0].TTL = 1 // now it is ours
+		r := f.DNS.Response.Answers[0]
+		r.TTL = 1
+		f.DNS.Response.Answers = []flow.DNSRecord{r} // now it is ours
 		return nil
 	}})
 	d = newDNSTap(t, proxy.Config{Hooks: chain, Settings: viaServers(server.addr)}, dnsMode)
@@ -206,6 +208,41 @@ func TestDNSConcurrentQuestions(t *testing.T) {
 	ids.Range(func(any, any) bool { n++; return true })
 	if n < 7 {
 		t.Errorf("the server saw %d IDs in 8 questions; they should be random", n)
+	}
+}
+
+func TestDNSManyClients(t *testing.T) {
+	const clients, questions = 40, 25
+	server := newNameServer(t, func(q dnsmessage.Message, _ []byte, _ bool) [][]byte {
+		return [][]byte{dnsAnswer(t, q, nil, &dnsmessage.TXTResource{TXT: []string{q.Questions[0].Name.String()}})}
+	})
+	d := newDNSTap(t, proxy.Config{Settings: viaServers(server.addr)}, dnsMode)
+	var all sync.WaitGroup
+	for i := range clients {
+		conn := d.dial(map[bool]string{true: "udp", false: "tcp"}[i%4 != 0])
+		all.Go(func() {
+			defer conn.Close()
+			for j := range questions {
+				name := fmt.Sprintf("q%d.c%d.", j, i)
+				d.send(conn, ask(t, 1, name, dnsmessage.TypeTXT))
+				if m := unpack(t, d.receive(conn)); m.ID != 1 || txt(m) != name {
+					t.Errorf("%s: %+v", name, m)
+				}
+			}
+		})
+	}
+	all.Wait()
+	d.stop()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	over := 0
+	for _, f := range d.stages {
+		if !f.Live {
+			over++
+		}
+	}
+	if over != clients*questions {
+		t.Errorf("%d flows are over; want %d", over, clients*questions)
 	}
 }
 
@@ -607,5 +644,27 @@ func (d *dnsTap) waitLog(text string) {
 		}
 		conn := d.dial("tcp") // as good as a pause
 		conn.Close()
+	}
+}
+
+func BenchmarkDNSQuestion(b *testing.B) {
+	server := newNameServer(b, func(q dnsmessage.Message, _ []byte, _ bool) [][]byte {
+		return [][]byte{dnsAnswer(b, q, nil, address(1))}
+	})
+	for _, through := range []string{"nothing", "moontap"} {
+		b.Run("through "+through, func(b *testing.B) {
+			d := newDNSTap(b, proxy.Config{Settings: viaServers(server.addr)}, dnsMode)
+			if through == "nothing" {
+				d.udp = server.addr
+			}
+			question := ask(b, 1, "example.com.", dnsmessage.TypeA)
+			conn := d.dial("udp")
+			defer conn.Close()
+			for b.Loop() {
+				_ = conn.SetDeadline(time.Now().Add(patience))
+				d.send(conn, question)
+				d.receive(conn)
+			}
+		})
 	}
 }
