@@ -106,7 +106,7 @@ func (d *dnsService) listens(addr, local net.Addr) bool {
 // it returns nil. Spec is of the kind DNS, or a reverse proxy for dns; the same
 // mode takes questions over TCP through [Engine.Serve].
 func (e *Engine) ServePacket(pc net.PacketConn, spec mode.Spec) error {
-	defer pc.Close()
+	defer func() { _ = pc.Close() }()
 	if !spec.IsDNS() {
 		return fmt.Errorf("mode %s takes no datagrams", spec)
 	}
@@ -295,5 +295,5 @@ func (r *rareLog) warn(log *slog.Logger, msg string, args ...any) {
 		args = append(args, "others", r.skipped)
 	}
 	r.last, r.skipped = time.Now(), 0
-	log.Warn(msg, args...) //nolint:sloglint // callers have constants
+	log.Warn(msg, args...)
 }

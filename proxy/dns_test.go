@@ -146,8 +146,7 @@ func TestDNSLargeDatagrams(t *testing.T) {
 	if m := unpack(t, d.exchange("udp", ask(t, 1, "x.", dnsmessage.TypeTXT))); !m.Truncated || len(m.Answers) != 0 {
 		t.Errorf("a changed answer of 1.2 kB for a client that takes 512 bytes: %+v", m.Header)
 	}
-	var q dnsmessage.Message
-	q = unpack(t, ask(t, 1, "x.", dnsmessage.TypeTXT))
+	q := unpack(t, ask(t, 1, "x.", dnsmessage.TypeTXT))
 	var opt dnsmessage.ResourceHeader
 	if err := opt.SetEDNS0(1400, dnsmessage.RCodeSuccess, false); err != nil {
 		t.Fatal(err)

@@ -77,8 +77,9 @@ func dnsRole(code flow.DNSRCode) theme.Role {
 		return theme.OK
 	case flow.DNSNXDomain:
 		return theme.Warn
+	default:
+		return theme.Error
 	}
-	return theme.Error
 }
 
 // dnsPage shows a message of a DNS flow.

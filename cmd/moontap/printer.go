@@ -92,6 +92,7 @@ func (p *printer) dns(f *flow.Flow, level int) {
 		colour = green
 	case flow.DNSTypeAAAA:
 		colour = magenta
+	default: // as mitmproxy has it
 	}
 	p.line(p.client(f), ": ", p.style(what, colour), " ", p.style(safe(flow.DNSName(q.Name)), bold))
 	p.dnsMessage(f.DNS.Request, level)

@@ -2,12 +2,17 @@ package flow
 
 import "fmt"
 
-// The numbers of DNS messages (IANA, "Domain Name System (DNS) Parameters").
+// The numbers of DNS messages are those of IANA's "Domain Name System (DNS)
+// Parameters".
 type (
-	DNSType   uint16
-	DNSClass  uint16
+	// DNSType is the type of a record, or of those asked for.
+	DNSType uint16
+	// DNSClass is the class of a record.
+	DNSClass uint16
+	// DNSOpCode is the kind of a question.
 	DNSOpCode uint8
-	DNSRCode  uint8
+	// DNSRCode is the response code of an answer.
+	DNSRCode uint8
 )
 
 // The types whose data is read.

@@ -173,19 +173,20 @@ func (t *dnsText) parameter(key uint16) {
 
 // optText says what an OPT record uses its fields for (RFC 6891, section 6.1.3).
 func (r *DNSRecord) optText() string {
-	text := fmt.Sprintf("EDNS version %d, UDP size %d", r.TTL>>16&0xff, uint16(r.Class))
+	var text strings.Builder
+	fmt.Fprintf(&text, "EDNS version %d, UDP size %d", r.TTL>>16&0xff, uint16(r.Class))
 	if r.TTL&(1<<15) != 0 {
-		text += ", DNSSEC OK"
+		text.WriteString(", DNSSEC OK")
 	}
 	if high := r.TTL >> 24; high != 0 {
-		text += fmt.Sprintf(", response code + %d", high<<4)
+		fmt.Fprintf(&text, ", response code + %d", high<<4)
 	}
 	for data := r.Data; len(data) >= 4; {
 		n := min(4+int(binary.BigEndian.Uint16(data[2:])), len(data))
-		text += fmt.Sprintf(", option %d 0x%x", binary.BigEndian.Uint16(data), data[4:n])
+		fmt.Fprintf(&text, ", option %d 0x%x", binary.BigEndian.Uint16(data), data[4:n])
 		data = data[n:]
 	}
-	return text
+	return text.String()
 }
 
 // DNSName returns a name to show: the root is ".".

@@ -50,8 +50,9 @@ func (h *Hosts) Answer(path string, q flow.DNSQuestion) ([]flow.DNSRecord, bool)
 		return h.addresses(q)
 	case flow.DNSTypePTR:
 		return h.pointers(q)
+	default:
+		return nil, false
 	}
-	return nil, false
 }
 
 func (h *Hosts) addresses(q flow.DNSQuestion) (records []flow.DNSRecord, known bool) {
