@@ -188,19 +188,22 @@ func (q *question) askAll(servers []string) error {
 }
 
 // askIn asks a server: by the client's protocol, and over TCP when the answer
-// does not fit into a datagram. A reverse proxy leaves that to the client.
+// does not fit into a datagram. A reverse proxy leaves that to the client, and so
+// does a server that does not speak TCP.
 func (q *question) askIn(limit time.Duration, addr string, b []byte) error {
 	ctx, cancel := context.WithTimeoutCause(q.ctx, limit, errNoAnswer)
 	defer cancel()
 	m, err := q.ask(ctx, q.stream, addr, b)
-	if err == nil && !q.stream {
-		q.relay = m.Wire
-		if m.Flags.Truncated && q.spec.Kind != mode.Reverse {
-			m, err = q.ask(ctx, true, addr, b)
-		}
-	}
 	if err != nil {
 		return err
+	}
+	if !q.stream {
+		q.relay = m.Wire
+		if m.Flags.Truncated && q.spec.Kind != mode.Reverse {
+			if whole, err := q.ask(ctx, true, addr, b); err == nil {
+				m = whole
+			}
+		}
 	}
 	q.f.DNS.Response = m
 	return nil

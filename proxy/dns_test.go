@@ -87,6 +87,9 @@ func TestDNSTruncation(t *testing.T) {
 			return [][]byte{dnsAnswer(t, q, func(a *dnsmessage.Message) { a.Truncated = true })}
 		}
 		bodies := []dnsmessage.ResourceBody{address(1)}
+		if q.Questions[0].Name.String() == "odd." {
+			return [][]byte{[]byte("this is no answer")}
+		}
 		if q.Questions[0].Name.String() == "big." {
 			for range 300 {
 				bodies = append(bodies, &dnsmessage.TXTResource{TXT: []string{strings.Repeat("x", 200)}})
@@ -112,6 +115,11 @@ func TestDNSTruncation(t *testing.T) {
 	full := unpack(t, d.exchange("tcp", ask(t, 3, "big.", dnsmessage.TypeA)))
 	if full.Truncated || len(full.Answers) != 301 {
 		t.Errorf("a big answer over TCP: %d records", len(full.Answers))
+	}
+
+	odd := unpack(t, d.exchange("udp", ask(t, 4, "odd.", dnsmessage.TypeA)))
+	if f := d.done("odd"); !odd.Truncated || odd.ID != 4 || f.Error != nil || !f.DNS.Response.Flags.Truncated {
+		t.Errorf("from a server that does not speak TCP: %+v, error %v", odd.Header, f.Error)
 	}
 
 	// A reverse proxy leaves it to the client.
