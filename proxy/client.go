@@ -35,6 +35,10 @@ type client struct {
 
 // accept serves a new connection. It returns when martian has taken it.
 func (e *Engine) accept(conn net.Conn, spec *mode.Spec) {
+	if spec.IsDNS() {
+		e.acceptDNS(conn, spec)
+		return
+	}
 	c := &client{e: e, mode: spec, raw: conn, first: &flow.ClientConn{
 		ID:    flow.NewID(),
 		Peer:  conn.RemoteAddr().String(),

@@ -20,17 +20,18 @@ const (
 	Regular  Kind = iota // clients know that they talk to a proxy
 	Upstream             // as Regular, and everything goes through another proxy
 	Reverse              // clients think that they talk to one server
+	DNS                  // clients ask questions of a DNS server
 )
 
 // String returns the word that specs begin with.
-func (k Kind) String() string { return [...]string{"regular", "upstream", "reverse"}[k] }
+func (k Kind) String() string { return [...]string{"regular", "upstream", "reverse", "dns"}[k] }
 
 // A Spec is a parsed mode. The zero value is the regular mode.
 type Spec struct {
 	Kind Kind
-	// Scheme ("http" or "https"), Host (without brackets, lower case) and Port
-	// are the upstream proxy or the server behind a reverse proxy. They are
-	// empty for Regular, and all set otherwise.
+	// Scheme ("http" or "https", for Reverse also "dns"), Host (without brackets,
+	// lower case) and Port are the upstream proxy or the server behind a reverse
+	// proxy. They are empty for Regular and DNS, and all set otherwise.
 	Scheme string
 	Host   string
 	Port   int
@@ -42,15 +43,15 @@ type Spec struct {
 }
 
 // planned are the modes of mitmproxy that moontap does not have.
-var planned = []string{"socks5", "transparent", "local", "wireguard", "dns", "tun", "osproxy"}
+var planned = []string{"socks5", "transparent", "local", "wireguard", "tun", "osproxy"}
 
 // Parse reads a mode spec:
 //
-//	spec   = ( "regular"
+//	spec   = ( "regular" | "dns"
 //	         | "upstream:" [ scheme "://" ] [ user ":" password "@" ] host [ ":" port ]
 //	         | "reverse:"  [ scheme "://" ] host [ ":" port ]
 //	         ) [ "@" [ host ":" ] port ]
-//	scheme = "http" | "https"
+//	scheme = "http" | "https" | "dns"    ; dns for reverse only
 //
 // Without a scheme upstream means http and reverse https, without a port the
 // scheme's own; a "/" may end the URL. User and password are percent-decoded.
@@ -74,9 +75,12 @@ func parse(spec string) (Spec, error) {
 	}
 	var s Spec
 	switch strings.ToLower(word) {
-	case "regular":
+	case "regular", "dns":
+		if strings.EqualFold(word, "dns") {
+			s.Kind = DNS
+		}
 		if hasRest {
-			return s, fmt.Errorf("regular takes no %q", ":"+rest)
+			return s, fmt.Errorf("%s takes no %q", s.Kind, ":"+rest)
 		}
 		if hasListen {
 			return s, s.setListen(listen)
@@ -99,7 +103,7 @@ func parse(spec string) (Spec, error) {
 func (s *Spec) setServer(text string) error {
 	if scheme, rest, ok := strings.Cut(text, "://"); ok {
 		s.Scheme, text = strings.ToLower(scheme), rest
-		if s.Scheme != "http" && s.Scheme != "https" {
+		if s.Scheme != "http" && s.Scheme != "https" && (s.Scheme != "dns" || s.Kind != Reverse) {
 			return fmt.Errorf("scheme %q is not supported, use http or https", scheme)
 		}
 	}
@@ -132,10 +136,7 @@ func (s *Spec) setTarget(text string) error {
 	}
 	s.Host, s.Port = host, port
 	if port == 0 {
-		s.Port = 80
-		if s.Scheme == "https" {
-			s.Port = 443
-		}
+		s.Port = map[string]int{"http": 80, "https": 443, "dns": dnsPort}[s.Scheme]
 	}
 	return nil
 }
@@ -233,9 +234,26 @@ func isDigits(s string) bool {
 	return s != "" && strings.Trim(s, "0123456789") == ""
 }
 
-// Addr returns the host:port of the upstream proxy or server, "" for Regular.
+const (
+	defaultPort = 8080
+	dnsPort     = 53
+)
+
+// IsDNS reports whether clients speak DNS, over UDP and TCP.
+func (s Spec) IsDNS() bool { return s.Kind == DNS || s.Kind == Reverse && s.Scheme == "dns" }
+
+// DefaultPort is the port to listen on when nobody says otherwise.
+func (s Spec) DefaultPort() int {
+	if s.IsDNS() {
+		return dnsPort
+	}
+	return defaultPort
+}
+
+// Addr returns the host:port of the upstream proxy or server, "" for Regular and
+// DNS.
 func (s Spec) Addr() string {
-	if s.Kind == Regular {
+	if s.Host == "" {
 		return ""
 	}
 	return net.JoinHostPort(s.Host, strconv.Itoa(s.Port))
@@ -244,7 +262,7 @@ func (s Spec) Addr() string {
 // String returns a spec that Parse reads as s, without credentials.
 func (s Spec) String() string {
 	text := s.Kind.String()
-	if s.Kind != Regular {
+	if s.Host != "" {
 		text += ":" + s.Scheme + "://" + s.Addr()
 	}
 	switch {

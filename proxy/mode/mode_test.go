@@ -58,6 +58,11 @@ func TestParse(t *testing.T) {
 		{"reverse:example.com", reverse("https", "example.com", 443)},
 		{"reverse:http://example.com@9090", listen(reverse("http", "example.com", 80), "", 9090)},
 		{"reverse:http://[::1]:8000@[::1]:9090", listen(reverse("http", "::1", 8000), "::1", 9090)},
+		{"dns", mode.Spec{Kind: mode.DNS}},
+		{"DNS@5353", listen(mode.Spec{Kind: mode.DNS}, "", 5353)},
+		{"dns@[::1]:5353", listen(mode.Spec{Kind: mode.DNS}, "::1", 5353)},
+		{"reverse:dns://1.1.1.1", reverse("dns", "1.1.1.1", 53)},
+		{"reverse:dns://[::1]:5300@5353", listen(reverse("dns", "::1", 5300), "", 5353)},
 		{"reverse:http://bücher.example", reverse("http", "bücher.example", 80)},
 	}
 	for _, tt := range tests {
@@ -97,6 +102,8 @@ func TestParseErrors(t *testing.T) {
 		{"regular@::1:80", "brackets"},
 		{"regular@host", "not a port"},
 		{"regular@80@90", "not a port"},
+		{"dns:1.1.1.1", "dns takes no"},
+		{"upstream:dns://1.1.1.1", `scheme "dns" is not supported`},
 		{"upstream", "needs a server, for example upstream:http://example.com"},
 		{"upstream:", "needs a server"},
 		{"reverse:http://", "the host is missing"},
