@@ -364,6 +364,7 @@ func TestConnections(t *testing.T) {
 			assert(c.address[1] == "127.0.0.1" and c.address.port == 1234 and tostring(c) == "127.0.0.1:1234")
 			assert(c.requestcount == 1 and not c.close and c.error == nil and not c.tls and c.tls_version == nil)
 			assert(c.sockname[2] == 8080 and c.peername.host == "127.0.0.1" and c.proxy_mode == "regular" and #c.id == 36)
+			assert(c.ja3 == nil and c.ja4 == nil)
 			assert(c.mitmcert.cn == "example.com" and c.certificate == nil and c:copy() == c and c.timestamp_end == nil)
 			assert(s.host == "example.com" and s.port == 443 and s.scheme == "https" and s.ip_address.host == "::1")
 			assert(s.tls_version == "TLSv1.3" and s.cipher == "X" and s.sni == "example.com" and s.alpn == "http/1.1" and s.alpn_offers[1] == "h2")
@@ -447,4 +448,14 @@ func TestOptions(t *testing.T) {
 	if !opts.Bool("anticache") || opts.Get("limit") != nil {
 		t.Error("options were not set")
 	}
+}
+
+func TestFingerprints(t *testing.T) {
+	f := newFlow()
+	f.Client = &flow.ClientConn{ID: flow.NewID(), TLS: &flow.TLS{JA3: "ada7", JA4: "t13d_x"}}
+	newWorld(t).pipe(t, `
+		function response(ctx, flow)
+			local c = flow.client_conn
+			assert(c.tls and c.ja3 == "ada7" and c.ja4 == "t13d_x")
+		end`, f)
 }

@@ -133,6 +133,8 @@ func clientConnClass() *class {
 			connProp("proxy_mode", "string", "The mode under which the client came in, such as \"regular\".", func(_ *lua.LState, o *connObj, _ connInfo) lua.LValue { return lua.LString(o.client.Mode) }),
 			connProp("mitmcert", "SSLCert?", "The certificate that the proxy showed to the client.", func(_ *lua.LState, o *connObj, _ connInfo) lua.LValue { return o.in.certValue(o.client.Mitm) }),
 			connProp("certificate", "SSLCert?", "The certificate that the client showed.", func(_ *lua.LState, o *connObj, c connInfo) lua.LValue { return o.in.firstCert(c.session) }),
+			tlsProp("ja3", "string?", "The JA3 fingerprint of the client's TLS, 32 hexadecimal digits.", func(_ *lua.LState, t *flow.TLS) lua.LValue { return stringOrNil(t.JA3) }),
+			tlsProp("ja4", "string?", "The JA4 fingerprint of the client's TLS.", func(_ *lua.LState, t *flow.TLS) lua.LValue { return stringOrNil(t.JA4) }),
 			method("kill", "()", "In clientconnect: closes the connection when the handler returns.", func(_ *lua.LState, o *connObj) int {
 				o.killed.Store(true)
 				return 0

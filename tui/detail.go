@@ -117,6 +117,8 @@ func (s *section) addTLS(t *flow.TLS) {
 	s.add("Cipher Name", t.Cipher)
 	s.add("ALPN", t.ALPN)
 	s.add("ALPN Offers", strings.Join(t.Offers, ", "))
+	s.add("JA3", t.JA3)
+	s.add("JA4", t.JA4)
 }
 
 func certSection(f *flow.Flow, zone *time.Location) section {

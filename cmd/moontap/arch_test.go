@@ -28,10 +28,11 @@ var mayImport = map[string][]string{
 	"proxy/option":          {},
 	"proxy/command":         {"flowstore/flow"},
 	"proxy/ca":              {},
+	"proxy/hello":           {},
 	"proxy/mode":            {},
 	"proxy/http1":           {"flowstore/flow"}, // heads are flow.Header: no second header type
 	"proxy/dns":             {"flowstore/flow"}, // which has the messages
-	"proxy":                 {"flowstore/flow", "proxy/hook", "proxy/ca", "proxy/mode", "proxy/http1", "proxy/dns"},
+	"proxy":                 {"flowstore/flow", "proxy/hook", "proxy/ca", "proxy/mode", "proxy/http1", "proxy/dns", "proxy/hello"},
 	"proxy/addon": {
 		"flowstore/flow", "flowstore/filter", "flowstore", "flowstore/flowfile",
 		"proxy/hook", "proxy/option", "proxy/command", "proxy/mode", // the option "mode" is checked when it is set

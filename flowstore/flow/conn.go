@@ -42,8 +42,10 @@ type TLS struct {
 	Cipher  string // IANA name
 	SNI     string
 	ALPN    string   // negotiated protocol, "" when none
-	Offers  []string // ALPN protocols that the client offered
+	Offers  []string // ALPN protocols that the client side offered
 	Certs   []*x509.Certificate
+	JA3     string // fingerprints of the client, "" where we are the client
+	JA4     string
 }
 
 // lifetime is the part of a connection that changes while flows refer to it.
