@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"errors"
 	"fmt"
 	"net"
@@ -22,27 +21,40 @@ const leafValidity = 199 * 24 * time.Hour
 // maxCommonName is the limit of RFC 5280, appendix A.1.
 const maxCommonName = 64
 
-// Leaf returns a certificate for a server with these names: DNS names, in
-// Unicode or not, or IP addresses, with or without brackets and zone. The first
-// is the common name, unless it has more than 63 characters. It comes with its
-// private key, which all leaves share, and the CA's certificate. Leaf keeps the
-// [MaxLeaves] certificates used last; do not modify what it returns. It fails
-// on a name that no certificate can have.
+// Leaf returns a certificate for a server with these names; it is LeafFor of a
+// subject that has nothing else. The first name is the common name.
 func (a *Authority) Leaf(names ...string) (*tls.Certificate, error) {
+	return a.LeafFor(Subject{Names: names})
+}
+
+// LeafFor returns a certificate for s. It comes with its private key, which all
+// leaves share, and the CA's certificate. The authority keeps the [MaxLeaves]
+// certificates used last; do not modify what it returns. It fails on a name that
+// no certificate can have.
+func (a *Authority) LeafFor(s Subject) (*tls.Certificate, error) {
 	var buf [256]byte
-	key := buf[:0]
-	for _, n := range names {
+	key := append(append(buf[:0], s.CommonName...), 0)
+	key = append(append(key, s.Organization...), 0)
+	for _, n := range s.Names {
+		key = append(append(key, n...), 0)
+	}
+	key = append(key, 0)
+	for _, n := range s.Others {
 		key = append(append(key, n...), 0)
 	}
 	if e := a.cache.get(key); e != nil {
 		return e.wait()
 	}
-	return a.cache.make(string(key), func() (*tls.Certificate, error) {
-		return a.mint(strings.Split(strings.TrimSuffix(string(key), "\x00"), "\x00"))
-	})
+	return a.makeLeaf(string(key), s)
 }
 
-func (a *Authority) mint(names []string) (*tls.Certificate, error) {
+func (a *Authority) makeLeaf(key string, s Subject) (*tls.Certificate, error) {
+	// a copy, so that the caller's lists need not be on the heap when nothing is made
+	c := Subject{strings.Clone(s.CommonName), strings.Clone(s.Organization), append([]string(nil), s.Names...), append([]string(nil), s.Others...)}
+	return a.cache.make(key, func() (*tls.Certificate, error) { return a.mint(c) })
+}
+
+func (a *Authority) mint(s Subject) (*tls.Certificate, error) {
 	now := time.Now()
 	t := &x509.Certificate{
 		NotBefore:   now.Add(-backdate),
@@ -53,22 +65,34 @@ func (a *Authority) mint(names []string) (*tls.Certificate, error) {
 	if t.NotAfter.After(a.cert.NotAfter) {
 		t.NotAfter = a.cert.NotAfter
 	}
-	for i, n := range names {
+	if len(s.Names) == 0 {
+		return nil, errors.New("make certificate: it needs a name")
+	}
+	for i, n := range s.Names {
 		name, err := addName(t, n)
 		if err != nil {
 			return nil, fmt.Errorf("make certificate for %q: %w", n, err)
 		}
-		if i == 0 && len(name) < maxCommonName {
-			t.Subject = pkix.Name{CommonName: name}
+		if i == 0 && s.CommonName == "" {
+			s.CommonName = name
 		}
+	}
+	for _, n := range s.Others {
+		addOther(t, n)
+	}
+	if len(s.CommonName) < maxCommonName {
+		t.Subject.CommonName = s.CommonName
+	}
+	if s.Organization != "" {
+		t.Subject.Organization = []string{s.Organization}
 	}
 	der, err := x509.CreateCertificate(rand.Reader, t, a.cert, a.leafKey.Public(), a.key)
 	if err != nil {
-		return nil, fmt.Errorf("make certificate for %q: %w", names[0], err)
+		return nil, fmt.Errorf("make certificate for %q: %w", s.Names[0], err)
 	}
 	leaf, err := x509.ParseCertificate(der)
 	if err != nil {
-		return nil, fmt.Errorf("make certificate for %q: %w", names[0], err)
+		return nil, fmt.Errorf("make certificate for %q: %w", s.Names[0], err)
 	}
 	return &tls.Certificate{
 		Certificate: append([][]byte{der}, a.chain...),
@@ -96,6 +120,18 @@ func addName(t *x509.Certificate, n string) (string, error) {
 		t.DNSNames = append(t.DNSNames, name)
 	}
 	return name, nil
+}
+
+// addOther adds n, which may begin with "*.", and ignores what addName refuses.
+func addOther(t *x509.Certificate, n string) {
+	rest, wild := strings.CutPrefix(n, "*.")
+	if !wild {
+		_, _ = addName(t, n)
+		return
+	}
+	if name, err := dnsName(rest); err == nil && !slices.Contains(t.DNSNames, "*."+name) {
+		t.DNSNames = append(t.DNSNames, "*."+name)
+	}
 }
 
 func addIP(t *x509.Certificate, ip netip.Addr) string {

@@ -5,6 +5,7 @@ import (
 	"crypto/elliptic"
 	"crypto/tls"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"fmt"
 	"net"
 	"os"
@@ -310,4 +311,42 @@ func FuzzLoad(f *testing.F) {
 			t.Errorf("Load = %v, %v", a, err)
 		}
 	})
+}
+
+// A leaf says what the server's certificate says, and the names that the client used.
+func TestLeafMirrors(t *testing.T) {
+	a := load(t, t.TempDir())
+	server := &x509.Certificate{
+		Subject:     pkix.Name{CommonName: "cn.test", Organization: []string{"Org, Inc.", "second"}},
+		DNSNames:    []string{"*.wild.test", "cn.test", "bad name", "a.*.test", "x\x00y"},
+		IPAddresses: []net.IP{net.IPv4(192, 0, 2, 1)},
+	}
+	s := ca.Mirror(server)
+	s.Names = []string{"asked.test"}
+	leaf, err := a.LeafFor(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := leaf.Leaf
+	if c.Subject.CommonName != "cn.test" || !slices.Equal(c.Subject.Organization, []string{"Org, Inc."}) ||
+		!slices.Equal(c.DNSNames, []string{"asked.test", "*.wild.test", "cn.test"}) || c.IPAddresses[0].String() != "192.0.2.1" {
+		t.Errorf("subject %v, names %v %v", c.Subject, c.DNSNames, c.IPAddresses)
+	}
+	verify(t, a, leaf, "any.wild.test")
+	if again, _ := a.LeafFor(s); again != leaf {
+		t.Error("the leaf was not kept")
+	}
+	if other, _ := a.Leaf("asked.test"); other == leaf || other.Leaf.Subject.CommonName != "asked.test" {
+		t.Error("a leaf with another subject is the same")
+	}
+	hostile := &x509.Certificate{Subject: pkix.Name{CommonName: "a\x1b[31m", Organization: []string{strings.Repeat("x", 65)}}}
+	if s := ca.Mirror(hostile); s.CommonName != "" || s.Organization != "" {
+		t.Errorf("hostile subject = %+v", s)
+	}
+	for i := range 300 {
+		hostile.DNSNames = append(hostile.DNSNames, fmt.Sprintf("h%d.test", i))
+	}
+	if s := ca.Mirror(hostile); len(s.Others) != 100 {
+		t.Errorf("%d names", len(s.Others))
+	}
 }
