@@ -2,27 +2,23 @@ package proxy
 
 import (
 	"bytes"
+	"cmp"
+	"context"
 	"errors"
 	"io"
 	"net"
 	"net/http"
-	"os"
+	"slices"
 	"time"
 
 	"moontap/flowstore/flow"
 	"moontap/proxy/mode"
 )
 
-const (
-	// serverFirst is how long the client in a tunnel may be silent before it is
-	// taken for one that waits for the server to speak.
-	serverFirst = 400 * time.Millisecond
+// maxDepth is how many CONNECTs may be inside one another.
+const maxDepth = 4
 
-	// maxDepth is how many CONNECTs may be inside one another.
-	maxDepth = 4
-
-	recordTypeHandshake = 0x16 // the first byte of a TLS connection
-)
+const recordTypeHandshake = 0x16 // the first byte of a TLS connection
 
 // connect serves a CONNECT request, which has been taken away from martian. The
 // connection either goes on as another wire or has ended when it returns.
@@ -41,56 +37,60 @@ func (w *wire) connect() {
 		w.refuse(req, http.StatusBadRequest, errors.New("too many tunnels inside one another"))
 		return
 	}
-	if w.write([]byte("HTTP/1.1 200 Connection established\r\n\r\n")) != nil {
+	t := w.newTunnel(route{
+		host: host, port: port, proxyAuth: req.Header.Get("Proxy-Authorization"), depth: w.route.depth + 1,
+	})
+	defer t.drop()
+	if !t.agree(req) || w.write([]byte("HTTP/1.1 200 Connection established\r\n\r\n")) != nil {
 		return
 	}
-	w.inTunnel(route{host: host, port: port, proxyAuth: req.Header.Get("Proxy-Authorization"), depth: w.route.depth + 1})
+	t.run()
 }
 
-// inTunnel finds out what the client speaks and carries it.
-func (w *wire) inTunnel(rt route) {
-	_ = w.c.raw.SetReadDeadline(time.Now().Add(serverFirst))
-	first, err := w.br.Peek(1)
-	_ = w.c.raw.SetReadDeadline(time.Time{})
+// agree runs the hooks for the CONNECT request and connects to the server if that
+// is wanted now. It reports false after it has refused the tunnel.
+func (t *tunnel) agree(req *incoming) bool {
+	if t.w.c.e.cfg.Hooks.WantConnects() && !t.ask(req) {
+		return false
+	}
+	if !t.set.TLS.Eager {
+		return true
+	}
+	err := t.connect(t.w.c.e.ctx)
+	if err == nil {
+		return true
+	}
+	t.record(err)
+	_ = t.w.write(errorPage(req.Method, http.StatusBadGateway, err.Error(), false))
+	t.w.linger()
+	return false
+}
+
+// ask runs the hooks for the CONNECT request, which may lead the tunnel elsewhere.
+func (t *tunnel) ask(req *incoming) bool {
+	x := newExchange(t.w.c, t.w, req)
+	_ = x.setTarget(t.w.route)
+	defer x.c.current.Store(nil)
+	defer x.cancel(nil)
+	if err := cmp.Or(x.e.cfg.Hooks.HTTPConnect(x.ctx, x.f), context.Cause(x.ctx)); err != nil {
+		x.fail(err)
+	}
+	r := x.f.Request
 	switch {
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		w.rawTunnel(rt)
-	case err != nil:
-	case first[0] == recordTypeHandshake:
-		w.terminate(rt)
-	case w.looksLikeHTTP():
-		rt.scheme = "http"
-		w.passOn(&peeked{Conn: w.Conn, br: w.br, src: &w.in}, rt)
+	case x.f.Error != nil:
+	case x.f.Response != nil && (x.f.Response.Status < 200 || x.f.Response.Status >= 300):
+	case r == nil:
+		x.f.Request = &flow.Request{Method: http.MethodConnect}
+		x.fail(errHookRemoved)
 	default:
-		w.rawTunnel(rt)
+		t.rt.host, t.rt.port = r.Host, r.Port
+		return true
 	}
-}
-
-// terminate decrypts the connection and carries what is inside.
-func (w *wire) terminate(rt route) {
-	if conn, ok := w.acceptTLS(rt.host); ok {
-		rt.scheme, rt.sni = "https", w.c.info.Load().TLS.SNI
-		w.passOn(conn, rt)
-	}
-}
-
-// acceptTLS does the handshake with a client that wants to talk to host. When it
-// fails it logs why.
-func (w *wire) acceptTLS(host string) (net.Conn, bool) {
-	p := &peeked{Conn: w.Conn, br: w.br, src: &w.in, host: host}
-	conn, err := w.c.acceptTLS(p)
-	if err != nil {
-		w.c.e.log.Warn("TLS handshake with client failed", "client", w.c.info.Load().Peer,
-			"server", host, "reason", clientTLSHint(err, p.alert))
-		return nil, false
-	}
-	return conn, true
-}
-
-// passOn makes conn, which lies on this wire, a wire of its own.
-func (w *wire) passOn(conn net.Conn, rt route) {
-	w.passed = true
-	w.c.carry(newWire(w.c, conn, rt))
+	x.in.Header = append(slices.Clip(x.in.Header), flow.Field{Name: "Connection", Value: "close"}) // as happens
+	x.deliver()
+	x.finish()
+	t.w.linger()
+	return false
 }
 
 // looksLikeHTTP reports whether the client begins with a request line: capitals
@@ -111,20 +111,6 @@ func (w *wire) looksLikeHTTP() bool {
 		}
 	}
 	return i > 0 && i <= len("BASELINE-CONTROL")
-}
-
-// rawTunnel passes bytes both ways until both sides are through.
-func (w *wire) rawTunnel(rt route) {
-	e := w.c.e
-	t := target{proxyAuth: rt.proxyAuth, mode: w.c.mode}
-	t.upstreamKey = upstreamKey{host: asciiHost(rt.host), port: rt.port, tunnel: true, set: e.settings.Load()}
-	u, err := e.dial(e.ctx, t)
-	if err != nil {
-		e.log.Warn("tunnel failed", "client", w.c.info.Load().Peer, "reason", err)
-		return
-	}
-	e.log.Debug("raw tunnel", "client", w.c.info.Load().Peer, "server", u.info.Addr)
-	w.splice(u)
 }
 
 // splice passes bytes between the client and u until both have ended, and closes

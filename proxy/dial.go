@@ -10,10 +10,12 @@ import (
 	"io"
 	"net"
 	"strconv"
+	"sync"
 	"time"
 	"unicode/utf8"
 
 	"moontap/flowstore/flow"
+	"moontap/proxy/hook"
 	"moontap/proxy/http1"
 	"moontap/proxy/mode"
 
@@ -27,6 +29,16 @@ type target struct {
 	upstreamKey
 	mode      *mode.Spec // of the client; says whether there is an upstream proxy
 	proxyAuth string     // for the upstream proxy, when the mode names no user
+	protos    []string   // to offer in TLS; nil means HTTP/1
+	c         *client    // for whom
+}
+
+// client is what the hooks are told of whom the connection is for.
+func (t *target) client() *flow.ClientConn {
+	if t.c == nil {
+		return nil
+	}
+	return t.c.info.Load()
 }
 
 // asciiHost returns host as DNS and TLS have it: a name in Unicode with A-labels.
@@ -49,14 +61,64 @@ func (t *target) addr() string { return net.JoinHostPort(t.host, strconv.Itoa(t.
 // its info, as far as it got, also with an error; it is then closed.
 func (e *Engine) dial(ctx context.Context, t target) (*upstream, error) {
 	u := &upstream{key: t.upstreamKey, info: &flow.ServerConn{ID: flow.NewID(), Addr: t.addr(), Start: time.Now()}}
-	err := e.dialTo(ctx, u, t)
+	hooked := e.cfg.Hooks.WantServers()
+	var err error
+	if hooked {
+		err = e.beforeDial(ctx, u, &t)
+	}
+	if err == nil {
+		err = e.dialTo(ctx, u, t)
+	}
+	if err != nil && u.raw != nil {
+		u.raw.Close()
+	}
 	if err != nil {
-		if u.raw != nil {
-			u.raw.Close()
-		}
 		u.info.Close(time.Now(), err.Error())
 	}
+	if hooked {
+		err = e.afterDial(ctx, u, &t, err)
+	}
 	return u, err
+}
+
+// beforeDial runs the hooks before a connection, which may lead it elsewhere.
+func (e *Engine) beforeDial(ctx context.Context, u *upstream, t *target) error {
+	// The hooks get an info of their own: that of u is not complete.
+	d := hook.ServerData{
+		Client: t.client(), Addr: t.addr(),
+		Server: &flow.ServerConn{ID: u.info.ID, Addr: u.info.Addr, Start: u.info.Start},
+	}
+	before := d.Addr
+	if err := e.cfg.Hooks.ServerConnect(ctx, &d); err != nil || d.Addr == before {
+		return err
+	}
+	host, port, ok := flow.SplitAuthority("https", d.Addr)
+	if !ok {
+		return fmt.Errorf("a hook wants to connect to %q, which is not host:port", d.Addr)
+	}
+	if t.sni == "" {
+		t.sni = t.host // what is asked for stays the same
+	}
+	t.host, t.port = asciiHost(host), port
+	u.info.Addr = t.addr()
+	return nil
+}
+
+// afterDial runs the hooks after a connection was made, or not.
+func (e *Engine) afterDial(ctx context.Context, u *upstream, t *target, err error) error {
+	ctx = context.WithoutCancel(ctx)
+	d := hook.ServerData{Client: t.client(), Server: u.info, Addr: t.addr(), Err: err}
+	if err != nil {
+		e.cfg.Hooks.ServerConnectError(ctx, &d)
+		return err
+	}
+	u.ended = sync.OnceFunc(func() {
+		e.cfg.Hooks.ServerDisconnected(ctx, &hook.ServerData{Client: d.Client, Server: u.info, Addr: d.Addr})
+	})
+	if err = e.cfg.Hooks.ServerConnected(ctx, &d); err != nil {
+		u.close()
+	}
+	return err
 }
 
 func (e *Engine) dialTo(ctx context.Context, u *upstream, t target) error {
@@ -182,15 +244,24 @@ func proxyAuth(m *mode.Spec, client string) string {
 // peeked is a connection of which br has read something already.
 type peeked struct {
 	net.Conn
-	br     *bufio.Reader // nil when it is used up
-	src    io.Reader     // what br reads from
-	host   string        // of the CONNECT that the connection belongs to
-	offers []string      // protocols that the client offered in its handshake
-	alert  alert         // the last one that came unencrypted
+	br    *bufio.Reader // nil when it is used up
+	src   io.Reader     // what br reads from
+	early []byte        // read already, comes first
+
+	// For a handshake with a client:
+	cfg   *tls.Config
+	cert  *tls.Certificate
+	alert alert // the last one that came unencrypted
 }
 
 // Read takes what br holds before it reads from the connection.
 func (p *peeked) Read(b []byte) (int, error) {
+	if len(p.early) > 0 {
+		n := copy(b, p.early)
+		p.early = p.early[n:]
+		return n, nil
+	}
+	p.early = nil
 	if p.br != nil {
 		if p.br.Buffered() > 0 {
 			return p.br.Read(b)

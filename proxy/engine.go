@@ -42,6 +42,8 @@ type Engine struct {
 	sessions tls.ClientSessionCache
 	dialer   net.Dialer
 	dns      dnsService
+	faces    faces        // of servers
+	distrust distrustList // by clients
 
 	ctx     context.Context // ends when everything is cut off
 	cut     context.CancelCauseFunc
@@ -151,6 +153,10 @@ func (e *Engine) Kill(id flow.ID) bool {
 			x.abort(hook.ErrKill)
 			return true
 		}
+	}
+	if c, err := e.conversation(id); err == nil {
+		c.abort(hook.ErrKill)
+		return true
 	}
 	return e.dns.kill(id, hook.ErrKill)
 }

@@ -73,13 +73,13 @@ func (x *exchange) connect() (transfer, error) {
 // target is where the request goes now, after the hooks.
 func (x *exchange) target() target {
 	r := x.f.Request
-	t := target{upstreamKey: upstreamKey{scheme: r.Scheme, host: asciiHost(r.Host), port: r.Port, set: x.set}, mode: x.c.mode}
+	t := target{upstreamKey: upstreamKey{scheme: r.Scheme, host: asciiHost(r.Host), port: r.Port, set: x.set}, mode: x.c.mode, c: x.c}
 	if x.to != nil {
 		rt := x.to.from()
 		t.proxyAuth = rt.proxyAuth
 		t.tunnel = x.inTunnel()
 		if rt.host == r.Host {
-			t.sni = rt.sni
+			t.sni, t.protos = rt.sni, rt.protos
 		}
 	}
 	if t.proxyAuth == "" {

@@ -41,7 +41,11 @@ type Settings struct {
 	RecordMessages int
 
 	DNS    DNSSettings
+	Hosts  Hosts
+	TLS    TLSSettings
 	Limits Limits
+
+	server *serverConfigs // what follows from TLS
 }
 
 // DNSSettings say where the answers of the mode dns come from.
@@ -102,6 +106,7 @@ const (
 // withDefaults returns s with every zero replaced by its default, and every
 // "no limit" by a number that is never reached.
 func (s Settings) withDefaults() Settings {
+	s.server = newServerConfigs(&s.TLS)
 	limit(&s.StreamLargeBodies, defaultHold, unlimited)
 	limit(&s.RecordLimit, defaultRecord, unlimited)
 	limit(&s.RecordMessages, defaultCount, 1<<31-1)

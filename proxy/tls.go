@@ -13,64 +13,26 @@ import (
 	"time"
 
 	"moontap/flowstore/flow"
+	"moontap/proxy/hook"
 )
 
 // sessionCache is how many TLS sessions with servers are kept for resumption.
 const sessionCache = 1024
 
 // serverTLS is the configuration for clients. All connections share it, or no
-// session could be resumed.
+// session could be resumed: what differs comes from GetConfigForClient.
 func (e *Engine) serverTLS() *tls.Config {
 	return &tls.Config{
-		NextProtos: []string{"http/1.1"},
-		GetCertificate: func(h *tls.ClientHelloInfo) (*tls.Certificate, error) {
-			p, ok := h.Conn.(*peeked)
-			if !ok {
-				return nil, errors.New("connection without a host")
-			}
-			return e.leaf(h.ServerName, p.host)
-		},
 		GetConfigForClient: func(h *tls.ClientHelloInfo) (*tls.Config, error) {
-			if p, ok := h.Conn.(*peeked); ok {
-				p.offers = h.SupportedProtos
+			if p, ok := h.Conn.(*peeked); ok && p.cfg != nil {
+				return p.cfg, nil
 			}
-			return nil, nil
+			return nil, errNoCertificate
 		},
 	}
 }
 
-// leaf returns the certificate for a client that connects to host and says sni.
-func (e *Engine) leaf(sni, host string) (*tls.Certificate, error) {
-	switch {
-	case sni == "":
-		return e.cfg.CA.Leaf(host)
-	case strings.EqualFold(sni, host) || host == "":
-		return e.cfg.CA.Leaf(sni)
-	}
-	return e.cfg.CA.Leaf(sni, host)
-}
-
-// acceptTLS does the handshake with a client. The client's info has it
-// afterwards.
-func (c *client) acceptTLS(p *peeked) (*tls.Conn, error) {
-	conn := tls.Server(p, c.e.tls)
-	ctx, cancel := context.WithTimeout(c.e.ctx, c.e.settings.Load().Limits.HandshakeTimeout)
-	defer cancel()
-	if err := conn.HandshakeContext(ctx); err != nil {
-		return nil, err
-	}
-	old, state := c.info.Load(), conn.ConnectionState()
-	info := &flow.ClientConn{
-		ID: old.ID, Peer: old.Peer, Local: old.Local, Mode: old.Mode, Start: old.Start,
-		TLSSetup: time.Now(), TLS: tlsInfo(&state),
-	}
-	info.TLS.Offers = p.offers
-	if leaf, err := c.e.leaf(state.ServerName, p.host); err == nil {
-		info.Mitm = leaf.Leaf
-	}
-	c.info.Store(info)
-	return conn, nil
-}
+var errNoCertificate = errors.New("connection without a certificate")
 
 func tlsInfo(s *tls.ConnectionState) *flow.TLS {
 	return &flow.TLS{
@@ -82,31 +44,67 @@ func tlsInfo(s *tls.ConnectionState) *flow.TLS {
 	}
 }
 
-// startTLS does the handshake with a server.
+// startTLS does the handshake with a server. Afterwards u reads through TLS, and
+// has an info of its own that says so.
 func (e *Engine) startTLS(ctx context.Context, u *upstream, t target) error {
 	name := t.sni
 	if name == "" {
 		name = t.host
 	}
-	conn := tls.Client(u.conn, &tls.Config{
+	protos := t.protos
+	if protos == nil {
+		protos = []string{protoHTTP1}
+	}
+	cfg := &tls.Config{
 		ServerName:         name,
-		NextProtos:         []string{"http/1.1"},
+		NextProtos:         protos,
 		RootCAs:            t.set.TrustedCA,
 		InsecureSkipVerify: t.set.Insecure, // what the user asked for with ssl_insecure
 		ClientSessionCache: e.sessions,
-	})
-	ctx, cancel := context.WithTimeout(ctx, t.set.Limits.HandshakeTimeout)
+		KeyLogWriter:       t.set.TLS.KeyLog,
+	}
+	t.set.TLS.Server.apply(cfg)
+	if cert := t.set.TLS.clientCert(t.host); cert != nil {
+		cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return cert, nil }
+	}
+	under := u.conn
+	if u.br != nil {
+		under = &peeked{Conn: u.conn, br: u.br, src: u.conn}
+	}
+	conn := tls.Client(under, cfg)
+	timeout, cancel := context.WithTimeout(ctx, t.set.Limits.HandshakeTimeout)
 	defer cancel()
-	if err := conn.HandshakeContext(ctx); err != nil {
-		return fmt.Errorf("TLS with %s: %w", name, plainError(err))
+	err := conn.HandshakeContext(timeout)
+	if err != nil {
+		err = fmt.Errorf("TLS with %s: %w", name, plainError(err))
+		e.tlsDone(ctx, &hook.TLSData{Client: t.client(), Server: u.info, SNI: name, Err: err})
+		return err
 	}
 	state := conn.ConnectionState()
-	u.conn = conn
-	u.info.TLSSetup = time.Now()
-	u.info.TLS = tlsInfo(&state)
-	u.info.TLS.SNI = name
-	u.info.TLS.Offers = []string{"http/1.1"}
+	u.conn, u.br = conn, nil
+	u.info = secured(u.info, &state, name, protos)
+	e.tlsDone(ctx, &hook.TLSData{Client: t.client(), Server: u.info, SNI: name})
 	return nil
+}
+
+// secured is old with the handshake that it has got.
+func secured(old *flow.ServerConn, state *tls.ConnectionState, name string, offers []string) *flow.ServerConn {
+	info := &flow.ServerConn{
+		ID: old.ID, Addr: old.Addr, Peer: old.Peer, Local: old.Local, Via: old.Via,
+		Start: old.Start, TCPSetup: old.TCPSetup, TLSSetup: time.Now(), TLS: tlsInfo(state),
+	}
+	info.TLS.SNI, info.TLS.Offers = name, offers
+	return info
+}
+
+// tlsDone runs the hooks for the end of a handshake.
+func (e *Engine) tlsDone(ctx context.Context, d *hook.TLSData) {
+	ctx = context.WithoutCancel(ctx)
+	if d.Err != nil {
+		e.cfg.Hooks.TLSFailed(ctx, d)
+		return
+	}
+	e.cfg.Hooks.TLSEstablished(ctx, d)
 }
 
 // A plainTextError is an error in words for the people who read flows. It wraps the
@@ -170,16 +168,3 @@ func dialError(addr string, err error) error {
 // remoteError is the operation that crypto/tls names in the error for an alert
 // from the other side, whose type it keeps to itself.
 const remoteError = "remote error"
-
-// clientTLSHint explains a failed handshake with a client where the reason is
-// known.
-func clientTLSHint(err error, plain alert) string {
-	var op *net.OpError
-	switch {
-	case errors.As(err, &op) && op.Op == remoteError && strings.Contains(op.Err.Error(), "certificate"), plain.distrust():
-		return "the client does not trust the proxy's certificate: install the CA certificate there"
-	case errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET):
-		return "the client hung up during the handshake: it may not trust the proxy's certificate"
-	}
-	return plainError(err).Error()
-}

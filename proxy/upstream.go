@@ -22,6 +22,7 @@ type upstream struct {
 	tried bool       // it has carried two, so that the server does keep it open
 	wary  bool       // its last response may be followed by a body that it must not have
 	since time.Time  // unused since
+	ended func()     // tells the hooks of its end; nil for none
 }
 
 // An upstreamKey says what an upstream can be used for. The settings are part of
@@ -38,6 +39,9 @@ type upstreamKey struct {
 func (u *upstream) close() {
 	u.raw.Close()
 	u.info.Close(time.Now(), "")
+	if u.ended != nil {
+		u.ended()
+	}
 }
 
 const (
@@ -96,16 +100,22 @@ func (p *pool) get(key upstreamKey, careful bool) *upstream {
 func (p *pool) put(u *upstream) {
 	u.used, u.tried = true, u.used
 	u.since = time.Now()
+	if !p.add(u) {
+		u.close()
+	}
+}
+
+func (p *pool) add(u *upstream) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed || len(p.idle) >= maxIdle {
-		u.close()
-		return
+		return false
 	}
 	if p.idle == nil {
 		p.idle = map[upstreamKey]*upstream{}
 	}
 	p.idle[u.key] = u
+	return true
 }
 
 // sweep closes what was not used for longer than d.
@@ -115,7 +125,11 @@ func (p *pool) sweep(now time.Time, d time.Duration) {
 	for key, u := range p.idle {
 		if now.Sub(u.since) > d {
 			delete(p.idle, key)
-			u.close()
+			if u.ended != nil {
+				go u.close() // hooks may take long
+			} else {
+				u.close()
+			}
 		}
 	}
 }
@@ -123,10 +137,10 @@ func (p *pool) sweep(now time.Time, d time.Duration) {
 // close closes all and takes no more.
 func (p *pool) close() {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.closed = true
-	for _, u := range p.idle {
+	idle := p.idle
+	p.closed, p.idle = true, nil
+	p.mu.Unlock()
+	for _, u := range idle {
 		u.close()
 	}
-	p.idle = nil
 }

@@ -46,9 +46,10 @@ type route struct {
 	scheme    string
 	host      string // without brackets; "" when the request says it
 	port      int
-	sni       string // what the client asked for in its TLS handshake
-	proxyAuth string // credentials for the next proxy that came with CONNECT
-	depth     int    // how many CONNECTs deep
+	sni       string   // what the client asked for in its TLS handshake
+	protos    []string // what to offer the server in its TLS handshake; nil means HTTP/1
+	proxyAuth string   // credentials for the next proxy that came with CONNECT
+	depth     int      // how many CONNECTs deep
 }
 
 // An incoming request: its head, and how its body will come.

@@ -209,6 +209,15 @@ func (c *Chain) WantMessage(f *flow.Flow) (want bool) {
 	return slices.ContainsFunc(l.hold, func(h StreamHoldHook) bool { return ask(h) })
 }
 
+// WantConnects reports whether there is a hook for CONNECT requests.
+func (c *Chain) WantConnects() bool { return len(c.state().httpConnect) > 0 }
+
+// WantServers reports whether there is a hook for connections to servers.
+func (c *Chain) WantServers() bool {
+	l := c.state()
+	return len(l.serverConnect)+len(l.serverConnected)+len(l.serverConnectError)+len(l.serverDisconnected) > 0
+}
+
 // run calls fn, turns a panic into an error, reports errors, and returns only
 // those that kill.
 func (c *Chain) run(event string, f *flow.Flow, fn func() error) (err error) {
