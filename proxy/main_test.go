@@ -30,8 +30,13 @@ func runTests(m *testing.M) {
 
 // settles waits until there are at most n goroutines.
 func settles(n int) bool {
+	return settled(func() bool { return runtime.NumGoroutine() <= n })
+}
+
+// settled waits until ok.
+func settled(ok func() bool) bool {
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
-		if runtime.NumGoroutine() <= n {
+		if ok() {
 			return true
 		}
 		runtime.Gosched()
