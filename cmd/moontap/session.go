@@ -2,11 +2,10 @@ package main
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
+	"slices"
 	"time"
 
 	"moontap/flowstore"
@@ -47,6 +46,7 @@ type session struct {
 	replay    *replay.Client
 	browsers  browsers
 	recorded  *replay.Server
+	keys      keyLog
 	config    addon.Config
 	shutdown  context.CancelCauseFunc // ends the program
 }
@@ -108,7 +108,7 @@ func (s *session) greet() error {
 
 // open puts an engine that publishes to out behind the ports.
 func (s *session) open(out proxy.Publisher) error {
-	settings, err := engineSettings(s.opts)
+	settings, err := s.engineSettings()
 	if err != nil {
 		return err
 	}
@@ -119,32 +119,33 @@ func (s *session) open(out proxy.Publisher) error {
 		return err
 	}
 	s.opts.OnChange(func([]string) error {
-		settings, err := engineSettings(s.opts)
+		settings, err := s.engineSettings()
 		if err != nil {
 			return err
 		}
 		s.front.engine.Apply(settings)
 		return nil
-	}, "ssl_insecure", "ssl_verify_upstream_trusted_ca", "keep_host_header", "body_size_limit", "stream_large_bodies",
-		"dns_use_hosts_file", "dns_name_servers")
+	}, append(slices.Clone(tlsOptionNames), "ssl_insecure", "keep_host_header", "body_size_limit", "stream_large_bodies",
+		"dns_use_hosts_file", "dns_name_servers")...)
 	s.opts.OnChange(s.front.change, "mode", "listen_host", "listen_port", "server")
 	s.opts.OnChange(func([]string) error { return errors.New("takes effect at the start only") }, "confdir")
 	return nil
 }
 
-// engineSettings translates options for the engine.
-func engineSettings(opts *option.Set) (proxy.Settings, error) {
-	set := proxy.Settings{Insecure: opts.Bool("ssl_insecure"), KeepHostHeader: opts.Bool("keep_host_header")}
-	if path := opts.Str("ssl_verify_upstream_trusted_ca"); path != "" {
-		pem, err := os.ReadFile(expandHome(path))
-		if err != nil {
-			return set, fmt.Errorf("read trusted certificates: %w", err)
-		}
-		set.TrustedCA = x509.NewCertPool()
-		if !set.TrustedCA.AppendCertsFromPEM(pem) {
-			return set, fmt.Errorf("%s has no certificate in PEM form", path)
-		}
+// engineSettings are those that the options make now.
+func (s *session) engineSettings() (proxy.Settings, error) {
+	set, err := engineSettings(s.opts, s.ca)
+	if err != nil {
+		return set, err
 	}
+	keys, err := s.keys.open(keyLogPath(s.opts), s.log)
+	set.TLS.KeyLog = keys
+	return set, err
+}
+
+// engineSettings translates options for the engine.
+func engineSettings(opts *option.Set, authority *ca.Authority) (proxy.Settings, error) {
+	set := proxy.Settings{Insecure: opts.Bool("ssl_insecure"), KeepHostHeader: opts.Bool("keep_host_header")}
 	set.DNS.NoHosts = !opts.Bool("dns_use_hosts_file")
 	for _, text := range opts.List("dns_name_servers") {
 		addr, err := dns.ServerAddr(text)
@@ -154,6 +155,15 @@ func engineSettings(opts *option.Set) (proxy.Settings, error) {
 		set.DNS.NameServers = append(set.DNS.NameServers, addr)
 	}
 	var err error
+	if set.TrustedCA, err = trustedCA(opts); err != nil {
+		return set, err
+	}
+	if set.Hosts, err = hostSettings(opts); err != nil {
+		return set, err
+	}
+	if set.TLS, err = tlsSettings(opts, authority); err != nil {
+		return set, err
+	}
 	if set.BodySizeLimit, err = size(opts, "body_size_limit"); err != nil {
 		return set, err
 	}
@@ -250,5 +260,6 @@ func (s *session) close() error {
 		defer cancel()
 		scripts = s.lua.Close(ctx)
 	}
+	s.keys.close()
 	return joinErrors(scripts, s.saver.Close())
 }

@@ -23,6 +23,8 @@ func Options() []option.Option {
 	opts = append(opts, trafficOptions()...)
 	opts = append(opts, featureOptions()...)
 	opts = append(opts, replayOptions()...)
+	opts = append(opts, tlsOptions()...)
+	opts = append(opts, hostOptions()...)
 	opts = append(opts, fileOptions()...)
 	return append(opts, outputOptions()...)
 }

@@ -178,8 +178,8 @@ func parse(data []byte) (*Authority, error) {
 }
 
 func parseKey(b *pem.Block) (crypto.Signer, error) {
-	if b.Type == "ENCRYPTED PRIVATE KEY" || b.Headers["DEK-Info"] != "" {
-		return nil, errors.New("the private key is protected by a passphrase")
+	if b.Type == encryptedKey || b.Headers["DEK-Info"] != "" {
+		return nil, errNeedsPassphrase
 	}
 	var key any
 	var err error
