@@ -50,6 +50,7 @@ func TestScript(t *testing.T) {
 			e.Setenv("ORIGIN", o.plain.URL)
 			e.Setenv("ORIGINADDR", strings.TrimPrefix(o.plain.URL, "http://"))
 			e.Setenv("SECURE", o.secure.URL)
+			e.Setenv("SECUREADDR", strings.TrimPrefix(o.secure.URL, "https://"))
 			e.Setenv("ORIGINCA", o.caFile)
 			e.Setenv("NAMESERVER", nameServer)
 			e.Setenv("EXAMPLES", examples)
@@ -64,6 +65,7 @@ func TestScript(t *testing.T) {
 			"truncate":   cmdTruncate,
 			"waitfile":   cmdWaitFile,
 			"fetchpixel": cmdFetchPixel,
+			"tunnel":     cmdTunnel,
 		},
 	})
 }
@@ -196,6 +198,20 @@ func cmdFetchPixel(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	r, g, b, _ := img.At(0, 0).RGBA()
 	fmt.Fprintln(ts.Stdout(), r>>8, g>>8, b>>8)
+}
+
+// cmdTunnel: tunnel PORT ADDR TEXT sends TEXT through a tunnel of the proxy on PORT
+// and prints what comes back.
+func cmdTunnel(ts *testscript.TestScript, _ bool, args []string) {
+	conn, err := net.Dial("tcp", "127.0.0.1:"+args[0])
+	ts.Check(err)
+	defer conn.Close()
+	ts.Check(conn.SetDeadline(time.Now().Add(20 * time.Second)))
+	_, err = fmt.Fprintf(conn, "CONNECT %s HTTP/1.1\r\n\r\n%s\r\n\r\n", args[1], args[2])
+	ts.Check(err)
+	b, err := io.ReadAll(conn)
+	ts.Check(err)
+	fmt.Fprint(ts.Stdout(), strings.ReplaceAll(string(b), "\r", ""))
 }
 
 // A testOrigin is the server that end-to-end tests talk to, over http and https.
