@@ -29,6 +29,11 @@ const benchResponse = "HTTP/1.1 200 OK\r\nDate: Mon, 01 Jan 2024 00:00:00 GMT\r\
 
 // benchOrigin answers every request with 1 KiB, with as little work as possible.
 func benchOrigin(b testing.TB, l net.Listener) {
+	serveBench(l)
+	b.Cleanup(func() { l.Close() })
+}
+
+func serveBench(l net.Listener) {
 	answer := []byte(benchResponse + strings.Repeat("x", 1024))
 	serve := func(c net.Conn) {
 		defer c.Close()
@@ -57,7 +62,6 @@ func benchOrigin(b testing.TB, l net.Listener) {
 			go serve(c)
 		}
 	}()
-	b.Cleanup(func() { l.Close() })
 }
 
 // startBench starts an engine without anything around it.

@@ -52,6 +52,7 @@ func (e *Engine) sweepAll() {
 			for _, c := range cs {
 				c.sweep(now)
 			}
+			clear(cs) // or it would keep those alive that have ended
 		case <-e.ctx.Done():
 			return
 		}
