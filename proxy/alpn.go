@@ -24,7 +24,7 @@ type alpn struct {
 // Without offers it is HTTP/1.
 func (a *alpn) toServer() []string {
 	switch {
-	case a.force != "":
+	case a.forced():
 		return []string{a.force}
 	case len(a.offers) == 0:
 		return []string{protoHTTP1}
@@ -42,7 +42,7 @@ func (a *alpn) toServer() []string {
 // has chosen of toServer; known says whether that is known.
 func (a *alpn) toClient(server string, known bool) []string {
 	switch both := a.both(); {
-	case a.force != "":
+	case a.forced():
 		return []string{a.force}
 	case known && server != "" && slices.Contains(a.offers, server):
 		return []string{server}
@@ -56,6 +56,11 @@ func (a *alpn) toClient(server string, known bool) []string {
 		return nil // the server ignored the offers
 	}
 	return a.offers
+}
+
+// forced reports whether a hook has a say: not for HTTP that we cannot carry.
+func (a *alpn) forced() bool {
+	return a.force != "" && (slices.Contains(a.http, a.force) || !carriesHTTP(a.force))
 }
 
 // wantsHTTP reports whether the client offers only HTTP that we cannot carry. It

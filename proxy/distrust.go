@@ -49,48 +49,68 @@ const (
 // did not take.
 type distrusted struct{ client, host string }
 
-// distrustList remembers who did not trust us. The zero value is empty and ready.
-type distrustList struct {
-	mu    sync.Mutex
-	since map[distrusted]time.Time
+// A suspicion is what speaks against our certificate in the eyes of a client.
+type suspicion struct {
+	at    time.Time // when there was something last
+	told  time.Time // when that was shown
+	count int
 }
 
-// add remembers d and reports whether that is news.
-func (l *distrustList) add(d distrusted, now time.Time) bool {
+// enough is the count at which a client is believed not to trust us: it has said
+// so, or has hung up twice.
+const enough = 2
+
+// distrustList remembers who did not trust us. The zero value is empty and ready.
+type distrustList struct {
+	mu sync.Mutex
+	by map[distrusted]suspicion
+}
+
+// add remembers d. It reports whether that is news, and whether it is enough.
+func (l *distrustList) add(d distrusted, sure bool, now time.Time) (news, believed bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	since, ok := l.since[d]
-	if ok && now.Sub(since) < retellAfter {
-		return false
+	s := l.by[d]
+	if now.Sub(s.at) >= passFor {
+		s = suspicion{}
 	}
-	if l.since == nil {
-		l.since = map[distrusted]time.Time{}
+	before := s.count
+	if s.count++; sure {
+		s.count = enough
 	}
-	if len(l.since) >= maxDistrusted {
+	believed = s.count >= enough
+	news = believed && before < enough || now.Sub(s.told) >= retellAfter
+	if s.at = now; news {
+		s.told = now
+	}
+	if l.by == nil {
+		l.by = map[distrusted]suspicion{}
+	}
+	if len(l.by) >= maxDistrusted {
 		l.forget(now)
 	}
-	l.since[d] = now
-	return true
+	l.by[d] = s
+	return news, believed
 }
 
 // forget drops what is old, or else everything. The caller holds l.mu.
 func (l *distrustList) forget(now time.Time) {
-	for d, since := range l.since {
-		if now.Sub(since) >= passFor {
-			delete(l.since, d)
+	for d, s := range l.by {
+		if now.Sub(s.at) >= passFor {
+			delete(l.by, d)
 		}
 	}
-	if len(l.since) >= maxDistrusted {
-		clear(l.since)
+	if len(l.by) >= maxDistrusted {
+		clear(l.by)
 	}
 }
 
-// has reports whether d was added lately.
+// has reports whether d is believed not to trust us.
 func (l *distrustList) has(d distrusted, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	since, ok := l.since[d]
-	return ok && now.Sub(since) < passFor
+	s := l.by[d]
+	return s.count >= enough && now.Sub(s.at) < passFor
 }
 
 // distrusted is the client of the tunnel and the host that it asks for.
@@ -116,14 +136,18 @@ func (t *tunnel) handshakeFailed(g *greeting, err error, plain alert) {
 	msg := clientTLSHint(err, plain)
 	t.w.logTLS(d.host, msg)
 	bad, sure := distrusts(err, plain)
-	if !bad || !t.w.c.e.distrust.add(d, time.Now()) {
+	if !bad {
+		return
+	}
+	news, believed := t.w.c.e.distrust.add(d, sure, time.Now())
+	if !news {
 		return
 	}
 	msg = "client " + t.w.c.info.Load().Peer + " does not trust the certificate for " + d.host
 	if !sure {
 		msg = "client " + t.w.c.info.Load().Peer + " hung up during the TLS handshake for " + d.host
 	}
-	if t.set.Hosts.PassDistrust {
+	if t.set.Hosts.PassDistrust && believed {
 		msg += "; its connections to this host are passed through undecrypted for " + passFor.String()
 		t.w.c.e.log.Warn("passing a host through", "client", d.client, "server", d.host, "for", passFor)
 	} else {

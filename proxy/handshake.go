@@ -106,7 +106,11 @@ func (w *wire) acceptTLS(host string) (net.Conn, bool) {
 		w.logTLS(host, plainError(err).Error())
 		return nil, false
 	}
-	if w.announce(g, "") != nil {
+	addr := ""
+	if w.route.host != "" {
+		addr = w.route.addr()
+	}
+	if w.announce(g, addr) != nil {
 		return nil, false
 	}
 	a := alpn{http: set.httpProtocols(), offers: g.ALPN, force: g.said.ForceALPN}

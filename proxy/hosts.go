@@ -21,8 +21,8 @@ type Hosts struct {
 	// NoRawTCP takes whatever is not TLS for HTTP.
 	NoRawTCP bool
 
-	// PassDistrust ignores a host for some minutes when a client has refused the
-	// proxy's certificate for it.
+	// PassDistrust ignores a host for ten minutes, for one client, when that has
+	// refused the proxy's certificate for it or hung up on it twice.
 	PassDistrust bool
 }
 

@@ -168,8 +168,8 @@ func idleMemory(t testing.TB, n int) (per, left int64) {
 // An idle intercepted connection, with the one to its server, takes at most 80
 // kB, and nothing when it has ended.
 func TestMemoryPerIdleConnection(t *testing.T) {
-	const most, rest = 80_000, 4_000 // the runtime keeps what it has of a goroutine, for the next ones
-	per, left := idleMemory(t, 500)
+	const most, rest = 80_000, 8_000 // the runtime keeps what it has of a goroutine, for the next ones
+	per, left := idleMemory(t, 200)
 	t.Logf("%d bytes per connection, %d afterwards", per, left)
 	if per > most {
 		t.Errorf("%d bytes per connection; want %d at most", per, most)

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync"
 	"time"
 
 	"moontap/flowstore/flow"
@@ -18,10 +17,8 @@ import (
 // come.
 type talk struct {
 	*conversation
-	w    *wire
-	up   *upstream
-	once sync.Once // for err
-	err  error     // the first
+	w  *wire
+	up *upstream
 }
 
 // raw carries bytes and records them as a TCP flow.
@@ -39,14 +36,16 @@ func (t *tunnel) raw() {
 		ID: flow.NewID(), Kind: flow.KindTCP, Live: true, Created: time.Now(),
 		Client: t.w.c.info.Load(), Server: up.info,
 	}
-	ctx, cancel := context.WithCancelCause(context.WithoutCancel(e.ctx))
+	ctx, cancel := context.WithCancelCause(e.ctx)
 	defer cancel(nil)
 	k := &talk{w: t.w, up: up}
 	k.conversation = e.converse(ctx, f, t.set, func(cause error) {
 		cancel(cause)
 		k.hangUp()
 	})
-	if k.err = k.start(k.send); k.err == nil {
+	if err := k.start(k.send); err != nil {
+		k.abort(err)
+	} else {
 		k.carry()
 	}
 	k.end(k.fail)
@@ -60,13 +59,9 @@ func (k *talk) hangUp() {
 	k.w.c.raw.Close()
 }
 
-// fail records why the flow broke. What aborted it counts more than what came of
-// that.
+// fail records why the flow broke, if it did.
 func (k *talk) fail() {
-	err := k.err
-	if cause := context.Cause(k.ctx); cause != nil {
-		err = cause
-	}
+	err := context.Cause(k.ctx)
 	switch {
 	case err == nil:
 		return
@@ -100,16 +95,14 @@ func (k *talk) oneWay(toClient bool) {
 	}
 	err := k.copy(toClient, src)
 	if err != nil {
-		k.once.Do(func() { k.err = fmt.Errorf("%s: %w", from, plainError(err)) })
+		k.abort(fmt.Errorf("%s: %w", from, plainError(err)))
+		return
 	}
 	l := k.lane(toClient)
 	l.close()
 	if l.take(k.ctx) {
-		endWriting(dst, err)
+		endWriting(dst, nil)
 		l.give()
-	}
-	if err != nil {
-		k.hangUp()
 	}
 }
 
@@ -145,7 +138,6 @@ func (k *talk) forward(toClient bool, m *flow.StreamMessage) error {
 	if !k.wanted() {
 		k.record(m)
 	} else if err := k.pass(m); err != nil {
-		k.abort(err)
 		return err
 	}
 	l := k.lane(toClient)
