@@ -157,7 +157,7 @@ func idleMemory(t testing.TB, n int) (per, left int64) {
 			t.Errorf("%d goroutines are left", runtime.NumGoroutine()-goroutines)
 		}
 	}
-	end(startIdleClients(t, l.Addr().String(), 8)) // what there is once
+	end(startIdleClients(t, l.Addr().String(), n)) // what is kept for the next ones
 	before := memory()
 	stop := startIdleClients(t, l.Addr().String(), n)
 	per = (memory() - before) / int64(n)
@@ -168,8 +168,8 @@ func idleMemory(t testing.TB, n int) (per, left int64) {
 // An idle intercepted connection, with the one to its server, takes at most 80
 // kB, and nothing when it has ended.
 func TestMemoryPerIdleConnection(t *testing.T) {
-	const most, rest = 80_000, 8_000 // the runtime keeps what it has of a goroutine, for the next ones
-	per, left := idleMemory(t, 200)
+	const most, rest = 80_000, 2_000
+	per, left := idleMemory(t, 100)
 	t.Logf("%d bytes per connection, %d afterwards", per, left)
 	if per > most {
 		t.Errorf("%d bytes per connection; want %d at most", per, most)
