@@ -215,3 +215,15 @@ func setLinger(t *testing.T, p *peer) {
 		t.Fatal(err)
 	}
 }
+
+// Without raw TCP, everything is taken for HTTP.
+func TestNoRawTCP(t *testing.T) {
+	s, tp := newServer(t), newTap(t, proxy.Config{Settings: proxy.Settings{Hosts: proxy.Hosts{NoRawTCP: true}}})
+	c := tp.tunnel(s.addr)
+	c.send("NICK bob\r\n\r\n")
+	c.expect("HTTP/1.1 400 Bad Request\r\n")
+	c = tp.tunnel(s.addr) // and who is silent is waited for
+	o := s.accept()
+	c.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+	o.expect("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+}

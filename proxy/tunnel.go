@@ -219,7 +219,7 @@ func (t *tunnel) inside(conn *tls.Conn, asTCP bool) {
 	t.w.c.wire.Store(t.w)
 	defer func() {
 		if !t.outer.passed {
-			conn.Close()
+			_ = conn.Close()
 		}
 	}()
 	switch proto := conn.ConnectionState().NegotiatedProtocol; {

@@ -2,7 +2,9 @@ package proxy
 
 import (
 	"bufio"
+	"errors"
 	"net"
+	"os"
 	"sync"
 	"time"
 
@@ -69,7 +71,22 @@ func (u *upstream) fresh(careful bool) bool {
 	if careful && !u.tried && unused < settle {
 		time.Sleep(settle - unused)
 	}
-	return quiet(u.raw)
+	return quiet(u.raw) || u.onlyTickets()
+}
+
+// ticketTime is how long it takes at most to read what has come already.
+const ticketTime = 2 * time.Millisecond
+
+// onlyTickets reports whether what a server has sent unasked are but messages of
+// TLS, which come after the handshake (RFC 8446, section 4.6). They are read.
+func (u *upstream) onlyTickets() bool {
+	if u.info.TLS == nil {
+		return false
+	}
+	_ = u.raw.SetReadDeadline(time.Now().Add(ticketTime))
+	_, err := u.br.Peek(1)
+	_ = u.raw.SetReadDeadline(time.Time{})
+	return errors.Is(err, os.ErrDeadlineExceeded)
 }
 
 // A pool holds the unused upstreams of one client. As a client has one exchange

@@ -77,7 +77,7 @@ func message(b []byte) ([]byte, error) {
 		b = b[recordHeader:]
 		part := b[:min(n, len(b))]
 		if msg == nil {
-			msg = part[:len(part):len(part)] // most often the one record is all
+			msg = slices.Clip(part) // most often the one record is all
 		} else {
 			msg = append(msg, part...)
 		}

@@ -146,7 +146,7 @@ func TestSegments(t *testing.T) {
 	msg := whole[recordHeader:]
 	for _, size := range []int{1, 3, 4, 5, 100, len(msg) - 1, len(msg)} {
 		b := records(msg, size)
-		for n := range len(b) {
+		for n := range b {
 			if _, err := Parse(b[:n]); !errors.Is(err, ErrShort) {
 				t.Fatalf("records of %d: after %d bytes of %d: %v", size, n, len(b), err)
 			}
