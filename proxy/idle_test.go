@@ -89,13 +89,13 @@ type dropAll struct{}
 
 func (dropAll) Publish(*flow.Flow) {}
 
-// memory is what the process uses for what is reachable and for stacks.
-func memory() int64 {
+// memory is what the process uses for what is reachable, and for stacks.
+func memory() (heap, stacks int64) {
 	var m runtime.MemStats
 	runtime.GC()
 	runtime.GC() // pools are emptied by the second
 	runtime.ReadMemStats(&m)
-	return int64(m.HeapAlloc + m.StackInuse)
+	return int64(m.HeapAlloc), int64(m.StackInuse)
 }
 
 // startIdleClients starts n of them in a process of their own, so that only the
@@ -158,18 +158,38 @@ func idleMemory(t testing.TB, n int) (per, left int64) {
 		}
 	}
 	end(startIdleClients(t, l.Addr().String(), n)) // what is kept for the next ones
-	before := memory()
+	heap, stacks := memory()
 	stop := startIdleClients(t, l.Addr().String(), n)
-	per = (memory() - before) / int64(n)
+	heap2, stacks2 := memory()
 	end(stop)
-	return per, (memory() - before) / int64(n)
+	heap3, _ := memory() // stacks are kept for other goroutines
+	return (heap2 + stacks2 - heap - stacks) / int64(n), (heap3 - heap) / int64(n)
+}
+
+// aloneTest is set in the environment of a test that runs in a process of its own.
+const aloneTest = "MOONTAP_TEST_ALONE"
+
+// alone runs the test again in a process where no other test has left anything.
+func alone(t *testing.T) {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], "-test.v", "-test.run", "^"+t.Name()+"$")
+	cmd.Env = append(os.Environ(), aloneTest+"=1")
+	out, err := cmd.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()) {
+		t.Errorf("%v\n%s", err, out)
+	}
+	t.Logf("%s", out)
 }
 
 // An idle intercepted connection, with the one to its server, takes at most 80
 // kB, and nothing when it has ended.
 func TestMemoryPerIdleConnection(t *testing.T) {
-	const most, rest = 80_000, 2_000
-	per, left := idleMemory(t, 100)
+	const most, rest = 80_000, 4_000
+	if os.Getenv(aloneTest) == "" {
+		alone(t)
+		return
+	}
+	per, left := idleMemory(t, 200)
 	t.Logf("%d bytes per connection, %d afterwards", per, left)
 	if per > most {
 		t.Errorf("%d bytes per connection; want %d at most", per, most)
