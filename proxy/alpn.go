@@ -67,6 +67,9 @@ func (a *alpn) forced() bool {
 // is told so in the handshake.
 func (a *alpn) wantsHTTP() bool { return len(a.http) > 0 && slices.Contains(a.offers, protoHTTP2) }
 
+// bytes reports whether the client offers nothing that we can carry as HTTP.
+func (a *alpn) bytes() bool { return len(a.offers) > 0 && len(a.both()) == 0 && !a.wantsHTTP() }
+
 // both is what the client offers and we can carry, in our order.
 func (a *alpn) both() []string {
 	var both []string

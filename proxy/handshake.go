@@ -97,7 +97,6 @@ func (w *wire) accept(g *greeting, set *Settings, subject ca.Subject, protos []s
 // acceptTLS does the handshake with a client that talks to the proxy itself, or
 // to what stands behind it as host. When it fails it logs why.
 func (w *wire) acceptTLS(host string) (net.Conn, bool) {
-	set := w.c.e.settings.Load()
 	g, _, err := w.greet()
 	if g == nil {
 		if err == nil {
@@ -106,19 +105,30 @@ func (w *wire) acceptTLS(host string) (net.Conn, bool) {
 		w.logTLS(host, plainError(err).Error())
 		return nil, false
 	}
+	t := w.newTunnel(w.route)
+	defer t.drop()
 	addr := ""
-	if w.route.host != "" {
-		addr = w.route.addr()
+	if t.rt.host != "" {
+		addr = t.rt.addr()
 	}
 	if w.announce(g, addr) != nil {
 		return nil, false
 	}
-	a := alpn{http: set.httpProtocols(), offers: g.ALPN, force: g.said.ForceALPN}
-	conn, p, err := w.accept(g, set, ca.Subject{Names: certNames(g.SNI, host)}, a.toClient("", false))
+	a := t.alpn(g)
+	f := &face{}
+	if t.rt.scheme == "https" { // what stands behind the proxy speaks TLS too
+		t.rt.protos = t.toServer(&a)
+		f = t.look(&a)
+	}
+	subject := f.subject
+	subject.Names = certNames(g.SNI, host)
+	conn, p, err := w.accept(g, t.set, subject, a.toClient(f.proto, f.known))
 	if err != nil {
 		w.logTLS(host, clientTLSHint(err, p.alert))
 		return nil, false
 	}
+	w.route = t.rt
+	t.keep()
 	return conn, true
 }
 

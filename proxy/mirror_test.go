@@ -192,3 +192,18 @@ func TestEager(t *testing.T) {
 		c.expect("220 ready\r\n")
 	})
 }
+
+// As a reverse proxy too, the server behind it says who it is.
+func TestReverseModeMirrors(t *testing.T) {
+	authority := newTap(t, proxy.Config{})
+	s := newMirrored(t, authority, "http/1.1")
+	tp := newTap(t, proxy.Config{Settings: mirroring}, parseMode(t, "reverse:https://"+s.addr))
+	accepted := s.acceptTLS()
+	c, state := tp.dial().secure(tp, &tls.Config{ServerName: "public.test", NextProtos: []string{"http/1.1"}})
+	leaf := state.PeerCertificates[0]
+	if leaf.Subject.CommonName != "cn.test" || leaf.VerifyHostname("public.test") != nil || leaf.VerifyHostname("a.wild.test") != nil {
+		t.Errorf("leaf %v for %v", leaf.Subject, leaf.DNSNames)
+	}
+	c.send("GET / HTTP/1.1\r\nHost: public.test\r\n\r\n")
+	(<-accepted).expect("GET / HTTP/1.1\r\n")
+}

@@ -138,6 +138,29 @@ func (t *tunnel) sniff() {
 	}
 }
 
+// keep leaves the connection to the server to the client's requests.
+func (t *tunnel) keep() {
+	if t.up != nil {
+		t.up.key = t.target().upstreamKey
+		t.w.c.pool.put(t.up)
+		t.up = nil
+	}
+}
+
+// alpn is what the client of g and the server have to agree on.
+func (t *tunnel) alpn(g *greeting) alpn {
+	return alpn{http: t.set.httpProtocols(), offers: g.ALPN, force: g.said.ForceALPN}
+}
+
+// toServer is what the server is offered: what the client offers, if what the
+// server chooses is passed on to the client, or if it must be; else nil.
+func (t *tunnel) toServer(a *alpn) []string {
+	if t.set.TLS.UpstreamCert || t.up != nil || a.forced() || a.bytes() {
+		return a.toServer()
+	}
+	return nil
+}
+
 // rawUnlessIgnored is for what gives no other name than that of the tunnel.
 func (t *tunnel) rawUnlessIgnored(secure bool) {
 	if !secure && t.set.Hosts.ignores(false, t.rt.addr()) {
@@ -154,11 +177,7 @@ func (t *tunnel) http() {
 		t.pass(nil)
 		return
 	}
-	if t.up != nil {
-		t.up.key = t.target().upstreamKey
-		t.w.c.pool.put(t.up)
-		t.up = nil
-	}
+	t.keep()
 	if t.w == t.outer {
 		t.w = newWire(t.w.c, &peeked{Conn: t.w.Conn, br: t.w.br, src: &t.w.in}, t.rt)
 	}
@@ -188,12 +207,12 @@ func (t *tunnel) startTLS() {
 		t.pass(read)
 		return
 	}
-	a := alpn{http: t.set.httpProtocols(), offers: g.ALPN, force: g.said.ForceALPN}
+	a := t.alpn(g)
 	asTCP := t.set.Hosts.isTCP(t.rt.addr(), t.rt.sniAddr())
 	if asTCP {
 		a.http = nil
 	}
-	t.rt.scheme, t.rt.protos = "https", a.toServer()
+	t.rt.scheme, t.rt.protos = "https", t.toServer(&a)
 	t.rt.sni = cmp.Or(g.said.UpstreamSNI, g.SNI)
 	if conn := t.accept(g, &a); conn != nil {
 		t.inside(conn, asTCP)
@@ -235,8 +254,7 @@ func (t *tunnel) inside(conn *tls.Conn, asTCP bool) {
 // look finds out how the server presents itself, if that matters. t.up may lead to
 // the server afterwards. What it does not find out is zero.
 func (t *tunnel) look(a *alpn) *face {
-	bytes := len(a.offers) > 0 && len(a.both()) == 0 && !a.wantsHTTP()
-	if !t.set.TLS.UpstreamCert && t.up == nil && !bytes {
+	if !t.set.TLS.UpstreamCert && t.up == nil && !a.bytes() {
 		return &face{}
 	}
 	e := t.w.c.e
