@@ -26,6 +26,7 @@ type front struct {
 	opts   *option.Set
 	log    *slog.Logger
 	engine *proxy.Engine // nil until open
+	keys   keyLog
 
 	changing sync.Mutex // one change at a time
 
@@ -323,5 +324,6 @@ func (f *front) close(ctx context.Context) {
 	if f.engine != nil {
 		_ = f.engine.Close(ctx) // flows that were cut off, held ones too, have their error
 	}
+	f.keys.close()
 	closeDoors(gates, nil)
 }

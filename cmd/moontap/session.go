@@ -46,7 +46,6 @@ type session struct {
 	replay    *replay.Client
 	browsers  browsers
 	recorded  *replay.Server
-	keys      keyLog
 	config    addon.Config
 	shutdown  context.CancelCauseFunc // ends the program
 }
@@ -138,7 +137,7 @@ func (s *session) engineSettings() (proxy.Settings, error) {
 	if err != nil {
 		return set, err
 	}
-	keys, err := s.keys.open(keyLogPath(s.opts), s.log)
+	keys, err := s.front.keys.open(keyLogPath(s.opts), s.log)
 	set.TLS.KeyLog = keys
 	return set, err
 }
@@ -260,6 +259,5 @@ func (s *session) close() error {
 		defer cancel()
 		scripts = s.lua.Close(ctx)
 	}
-	s.keys.close()
 	return joinErrors(scripts, s.saver.Close())
 }
