@@ -20,8 +20,6 @@ const (
 
 	// maxDepth is how many CONNECTs may be inside one another.
 	maxDepth = 4
-
-	recordTypeHandshake = 0x16 // the first byte of a TLS connection
 )
 
 // connect serves a CONNECT request, which has been taken away from martian. The
@@ -41,6 +39,9 @@ func (w *wire) connect() {
 		w.refuse(req, http.StatusBadRequest, errors.New("too many tunnels inside one another"))
 		return
 	}
+	if !w.admitConnect(req) {
+		return
+	}
 	if w.write([]byte("HTTP/1.1 200 Connection established\r\n\r\n")) != nil {
 		return
 	}
@@ -49,14 +50,12 @@ func (w *wire) connect() {
 
 // inTunnel finds out what the client speaks and carries it.
 func (w *wire) inTunnel(rt route) {
-	_ = w.c.raw.SetReadDeadline(time.Now().Add(serverFirst))
-	first, err := w.br.Peek(1)
-	_ = w.c.raw.SetReadDeadline(time.Time{})
+	first, err := w.peekFirst()
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		w.rawTunnel(rt)
 	case err != nil:
-	case first[0] == recordTypeHandshake:
+	case first == recordTypeHandshake:
 		w.terminate(rt)
 	case w.looksLikeHTTP():
 		rt.scheme = "http"
@@ -64,6 +63,18 @@ func (w *wire) inTunnel(rt route) {
 	default:
 		w.rawTunnel(rt)
 	}
+}
+
+// peekFirst returns the first byte that the client sends, or an error when it is
+// silent for so long that it may wait for the server.
+func (w *wire) peekFirst() (byte, error) {
+	_ = w.c.raw.SetReadDeadline(time.Now().Add(serverFirst))
+	first, err := w.br.Peek(1)
+	_ = w.c.raw.SetReadDeadline(time.Time{})
+	if err != nil {
+		return 0, err
+	}
+	return first[0], nil
 }
 
 // terminate decrypts the connection and carries what is inside.
@@ -116,8 +127,12 @@ func (w *wire) looksLikeHTTP() bool {
 // rawTunnel passes bytes both ways until both sides are through.
 func (w *wire) rawTunnel(rt route) {
 	e := w.c.e
-	t := target{proxyAuth: rt.proxyAuth, mode: w.c.mode}
-	t.upstreamKey = upstreamKey{host: asciiHost(rt.host), port: rt.port, tunnel: true, set: e.settings.Load()}
+	if e.settings.Load().ProxyAuth != nil && !w.c.isAdmitted() {
+		w.warn("a connection is refused", errors.New("it is not HTTP, so that its client cannot say who it is, as proxyauth asks"))
+		return
+	}
+	t := target{proxyAuth: rt.proxyAuth, mode: w.c.mode, peer: w.c.first.Peer}
+	t.upstreamKey = upstreamKey{scheme: rt.scheme, host: asciiHost(rt.host), port: rt.port, tunnel: true, set: e.settings.Load()}
 	u, err := e.dial(e.ctx, t)
 	if err != nil {
 		e.log.Warn("tunnel failed", "client", w.c.info.Load().Peer, "reason", err)

@@ -9,13 +9,15 @@ import (
 	"net/netip"
 	"sync"
 	"syscall"
+	"time"
 )
 
 // A door is an open port that engines can take over from each other without a
 // client noticing: each has a lease, and at most one lease is in use at a time.
 type door struct {
 	net.Listener
-	address string // what was asked for, such as 127.0.0.1:0
+	packets net.PacketConn // the same port for UDP; nil when only TCP is wanted
+	address string         // what was asked for, such as 127.0.0.1:0
 	knocks  chan knock
 	once    sync.Once
 	shut    chan struct{}
@@ -27,23 +29,44 @@ type knock struct {
 	err  error
 }
 
-// openDoor opens the port at address. Closing the door ends its leases.
-func openDoor(address string) (*door, error) {
-	network := "tcp"
-	if ap, err := netip.ParseAddrPort(address); err == nil && ap.Addr().Is4() {
-		network = "tcp4" // or 0.0.0.0 would let IPv6 in as well
-	}
-	var lc net.ListenConfig
-	l, err := lc.Listen(context.Background(), network, address)
+// openDoor opens the port at address, with udp for both protocols. Closing the
+// door ends its leases.
+func openDoor(address string, udp bool) (*door, error) {
+	l, packets, err := listen(address, udp)
 	if errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, fs.ErrPermission) {
 		err = fmt.Errorf("%w\nhint: -p chooses another port, -p 0 any free one", err)
 	}
 	if err != nil {
 		return nil, err
 	}
-	d := &door{Listener: l, address: address, knocks: make(chan knock), shut: make(chan struct{})}
+	d := &door{Listener: l, packets: packets, address: address, knocks: make(chan knock), shut: make(chan struct{})}
 	go d.run()
 	return d, nil
+}
+
+// listenTries is how often a port is looked for that is free for TCP and UDP.
+const listenTries = 16
+
+func listen(address string, udp bool) (net.Listener, net.PacketConn, error) {
+	suffix := ""
+	if ap, err := netip.ParseAddrPort(address); err == nil && ap.Addr().Is4() {
+		suffix = "4" // or 0.0.0.0 would let IPv6 in as well
+	}
+	var lc net.ListenConfig
+	for try := 1; ; try++ {
+		l, err := lc.Listen(context.Background(), "tcp"+suffix, address)
+		if err != nil || !udp {
+			return l, nil, err
+		}
+		packets, err := lc.ListenPacket(context.Background(), "udp"+suffix, l.Addr().String())
+		if err == nil {
+			return l, packets, nil
+		}
+		l.Close()
+		if try == listenTries || !samePort(address, ":0") {
+			return nil, nil, err
+		}
+	}
 }
 
 func (d *door) run() {
@@ -63,18 +86,21 @@ func (d *door) run() {
 // Close ends the leases and frees the port.
 func (d *door) Close() error {
 	d.once.Do(func() { close(d.shut) })
+	if d.packets != nil {
+		_ = d.packets.Close()
+	}
 	return d.Listener.Close()
 }
 
 // replaceDoor opens address. When old, which may be nil and is not needed any
 // more, has the port, it is closed first; that is reported also with an error.
-func replaceDoor(old *door, address string) (d *door, closed bool, err error) {
-	d, err = openDoor(address)
+func replaceDoor(old *door, address string, udp bool) (d *door, closed bool, err error) {
+	d, err = openDoor(address, udp)
 	if old == nil || !errors.Is(err, syscall.EADDRINUSE) {
 		return d, false, err
 	}
 	_ = old.Close()
-	d, err = openDoor(address)
+	d, err = openDoor(address, udp)
 	return d, true, err
 }
 
@@ -85,7 +111,13 @@ func samePort(a, b string) bool {
 }
 
 // lease returns a listener for the clients that come from now on.
-func (d *door) lease() net.Listener { return &lease{door: d, gone: make(chan struct{})} }
+func (d *door) lease() *lease {
+	l := &lease{door: d, gone: make(chan struct{})}
+	if d.packets != nil {
+		_ = d.packets.SetReadDeadline(time.Time{}) // which the last lease has set
+	}
+	return l
+}
 
 // A lease is a door as one engine sees it. Closing it leaves the door open.
 type lease struct {
@@ -112,6 +144,34 @@ func (l *lease) Accept() (net.Conn, error) {
 
 // Close is part of [net.Listener].
 func (l *lease) Close() error {
-	l.once.Do(func() { close(l.gone) })
+	l.once.Do(func() {
+		close(l.gone)
+		if l.packets != nil {
+			_ = l.packets.SetReadDeadline(time.Unix(1, 0)) // wakes ReadFrom
+		}
+	})
 	return nil
 }
+
+// A packetLease is the UDP side of a lease.
+type packetLease struct {
+	net.PacketConn
+	lease *lease
+}
+
+// ReadFrom is part of [net.PacketConn].
+func (p packetLease) ReadFrom(b []byte) (int, net.Addr, error) {
+	n, addr, err := p.PacketConn.ReadFrom(b)
+	if err == nil {
+		return n, addr, nil
+	}
+	select {
+	case <-p.lease.gone:
+		err = net.ErrClosed
+	default:
+	}
+	return n, addr, err
+}
+
+// Close is part of [net.PacketConn].
+func (p packetLease) Close() error { return p.lease.Close() }

@@ -40,7 +40,7 @@ type front struct {
 type gate struct {
 	spec  mode.Spec
 	door  *door
-	lease net.Listener // nil while it does not serve
+	lease *lease // nil while it does not serve
 }
 
 // newFront opens the ports. Clients that knock wait until serve lets them in.
@@ -80,8 +80,25 @@ func parseModes(texts []string) ([]mode.Spec, error) {
 		if specs[i], err = mode.Parse(text); err != nil {
 			return nil, err
 		}
+		if err = supports(specs[i]); err != nil {
+			return nil, err
+		}
 	}
 	return specs, nil
+}
+
+// A packetServer serves modes that take UDP beside TCP.
+type packetServer interface {
+	ServePacket(conn net.PacketConn, spec mode.Spec) error
+}
+
+// supports returns why spec cannot be served, nil if it can.
+func supports(spec mode.Spec) error {
+	var engine any = (*proxy.Engine)(nil)
+	if _, ok := engine.(packetServer); !ok && spec.IsDNS() {
+		return fmt.Errorf("mode %s is not supported yet", spec)
+	}
+	return proxy.Supports(spec)
 }
 
 // open returns a gate for each spec. Doors that are where they should be are
@@ -100,8 +117,8 @@ func (f *front) open(old []*gate, specs []mode.Spec) ([]*gate, error) {
 		before := gateAt(spare, where)
 		var taken bool
 		if before == nil {
-			g.door, err = openDoor(where)
-		} else if g.door, taken, err = replaceDoor(before.door, where); taken {
+			g.door, err = openDoor(where, g.spec.IsDNS())
+		} else if g.door, taken, err = replaceDoor(before.door, where, g.spec.IsDNS()); taken {
 			closed = append(closed, before)
 		}
 		if err != nil {
@@ -125,7 +142,8 @@ func (f *front) plan(old []*gate, specs []mode.Spec) (gates, spare []*gate, err 
 		}
 		first[where] = spec
 		g := &gate{spec: spec}
-		if i := slices.IndexFunc(spare, func(o *gate) bool { return o.door.address == where }); i >= 0 {
+		fits := func(o *gate) bool { return o.door.address == where && (o.door.packets != nil) == spec.IsDNS() }
+		if i := slices.IndexFunc(spare, fits); i >= 0 {
 			g.door = spare[i].door
 			spare = slices.Delete(spare, i, i+1)
 		}
@@ -148,7 +166,7 @@ func gateAt(gates []*gate, address string) *gate {
 func (f *front) reopen(gates []*gate) error {
 	var failed error
 	for _, g := range gates {
-		d, err := openDoor(g.door.Addr().String())
+		d, err := openDoor(g.door.Addr().String(), g.door.packets != nil)
 		if err != nil {
 			failed = joinErrors(failed, err)
 			continue
@@ -218,20 +236,27 @@ func (f *front) admit() {
 		if g.lease != nil {
 			continue
 		}
-		lease := g.door.lease()
-		g.lease = lease
+		g.lease = g.door.lease()
 		f.log.Info("listening on " + g.door.Addr().String() + ", mode " + g.spec.String())
-		go func() {
-			if err := f.engine.Serve(lease, g.spec); err != nil && !errors.Is(err, net.ErrClosed) {
-				f.log.Error("the proxy stopped listening", "mode", g.spec.String(), "err", err)
-			}
-		}()
+		lease := g.lease
+		go f.watch(g.spec, func() error { return f.engine.Serve(lease, g.spec) })
+		if engine, ok := any(f.engine).(packetServer); ok && g.door.packets != nil {
+			packets := packetLease{g.door.packets, lease}
+			go f.watch(g.spec, func() error { return engine.ServePacket(packets, g.spec) })
+		}
+	}
+}
+
+// watch says when a gate has stopped serving, but for being told to.
+func (f *front) watch(spec mode.Spec, serve func() error) {
+	if err := serve(); err != nil && !errors.Is(err, net.ErrClosed) {
+		f.log.Error("the proxy stopped listening", "mode", spec.String(), "err", err)
 	}
 }
 
 // address is the one to listen on. What the mode says goes before the options.
 func address(opts *option.Set, spec mode.Spec) string {
-	host, port := opts.Str("listen_host"), defaultPort
+	host, port := opts.Str("listen_host"), spec.DefaultPort()
 	if p := opts.Get("listen_port"); p != nil {
 		port = opts.Int("listen_port")
 	}

@@ -90,7 +90,7 @@ func TestProxyAddr(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		d, err := openDoor(listen)
+		d, err := openDoor(listen, false)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"os"
+	"strings"
 	"time"
 
 	"moontap/flowstore"
@@ -14,6 +16,7 @@ import (
 	"moontap/luaapi"
 	"moontap/proxy"
 	"moontap/proxy/addon"
+	"moontap/proxy/auth"
 	"moontap/proxy/ca"
 	"moontap/proxy/command"
 	"moontap/proxy/hook"
@@ -26,9 +29,6 @@ const (
 	flowsCloseTime   = 1500 * time.Millisecond
 	scriptsCloseTime = time.Second
 )
-
-// defaultPort is where the proxy listens when nobody says otherwise.
-const defaultPort = 8080
 
 // A session is everything that runs, wired together:
 //
@@ -127,7 +127,8 @@ func (s *session) open(out proxy.Publisher) error {
 		}
 		s.front.engine.Apply(settings)
 		return nil
-	}, "ssl_insecure", "ssl_verify_upstream_trusted_ca", "keep_host_header", "body_size_limit", "stream_large_bodies")
+	}, "ssl_insecure", "ssl_verify_upstream_trusted_ca", "keep_host_header", "body_size_limit", "stream_large_bodies",
+		"block_global", "block_private", "proxyauth", "upstream_auth")
 	s.opts.OnChange(s.front.change, "mode", "listen_host", "listen_port", "server")
 	s.opts.OnChange(func([]string) error { return errors.New("takes effect at the start only") }, "confdir")
 	return nil
@@ -135,7 +136,17 @@ func (s *session) open(out proxy.Publisher) error {
 
 // engineSettings translates options for the engine.
 func engineSettings(opts *option.Set) (proxy.Settings, error) {
-	set := proxy.Settings{Insecure: opts.Bool("ssl_insecure"), KeepHostHeader: opts.Bool("keep_host_header")}
+	set := proxy.Settings{
+		Insecure: opts.Bool("ssl_insecure"), KeepHostHeader: opts.Bool("keep_host_header"),
+		BlockGlobal: opts.Bool("block_global"), BlockPrivate: opts.Bool("block_private"),
+	}
+	if user, password, ok := strings.Cut(opts.Str("upstream_auth"), ":"); ok {
+		set.UpstreamAuth = url.UserPassword(user, password)
+	}
+	var err error
+	if set.ProxyAuth, err = auth.Parse(opts.Str("proxyauth"), expandHome); err != nil {
+		return set, err
+	}
 	if path := opts.Str("ssl_verify_upstream_trusted_ca"); path != "" {
 		pem, err := os.ReadFile(expandHome(path))
 		if err != nil {
@@ -146,7 +157,6 @@ func engineSettings(opts *option.Set) (proxy.Settings, error) {
 			return set, fmt.Errorf("%s has no certificate in PEM form", path)
 		}
 	}
-	var err error
 	if set.BodySizeLimit, err = size(opts, "body_size_limit"); err != nil {
 		return set, err
 	}
