@@ -139,10 +139,15 @@ func (x *exchange) authorized() bool {
 		x.f.Note.Metadata = map[string]any{"proxyauth": user}
 		return true
 	}
+	x.challenge()
+	return false
+}
+
+// challenge makes the answer to a request without the right credentials.
+func (x *exchange) challenge() {
 	x.e.log.Warn("a request without the right credentials is refused", "client", x.c.info.Load().Peer)
 	x.f.Response = challenge(authNamesOf(x.c.mode))
 	x.down.own = true
-	return false
 }
 
 // challenge asks for credentials.
@@ -172,11 +177,10 @@ func (w *wire) admitConnect(req *incoming) bool {
 	}
 	x := newExchange(w.c, w, req)
 	_ = x.setTarget(w.route)
-	if !x.authorized() {
-		m := &x.f.Response.Message
-		if head, err := x.appendResponseHead(nil, wholeFraming(m, true), false); err == nil {
-			_ = w.write(append(head, m.Body...))
-		}
+	x.challenge()
+	m := &x.f.Response.Message
+	if head, err := x.appendResponseHead(nil, wholeFraming(m, true), false); err == nil {
+		_ = w.write(append(head, m.Body...))
 	}
 	x.finish()
 	w.linger()

@@ -190,3 +190,32 @@ func TestQuiet(t *testing.T) {
 func newReader(text string) *bufio.Reader {
 	return bufio.NewReaderSize(strings.NewReader(text), readBuffer)
 }
+
+// However a SOCKS client begins, the handshake ends, answers little, and only
+// leads to hosts that CONNECT could name.
+func FuzzSOCKS(f *testing.F) {
+	f.Add("\x05\x01\x00\x05\x01\x00\x03\x04a.bc\x00\x50", false)
+	f.Add("\x05\x02\x00\x02\x01\x01u\x01p\x05\x01\x00\x01\x7f\x00\x00\x01\x00\x50", true)
+	f.Add("\x05\x01\x00\x05\x01\x00\x04\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01\x00\x50", false)
+	f.Add("\x04\x01\x00\x50\x00\x00\x00\x01u\x00a.bc\x00", false)
+	f.Add("\x05\xff", true)
+	f.Fuzz(func(t *testing.T, text string, password bool) {
+		wrote := 0
+		talk := socksTalk{br: newReader(text), write: func(b []byte) error { wrote += len(b); return nil }}
+		asked := false
+		if password {
+			talk.admit = func(user, password string) bool { asked = true; return user == "u" && password == "p" }
+		}
+		host, port, err := talk.accept()
+		switch {
+		case err != nil:
+		case password && (!asked || talk.user != "u"):
+			t.Errorf("%q got in without a password", text)
+		case !validTarget(host, port):
+			t.Errorf("%q leads to %q, port %d", text, host, port)
+		}
+		if wrote > 32 {
+			t.Errorf("%q is answered with %d bytes", text, wrote)
+		}
+	})
+}
