@@ -64,10 +64,10 @@ var docs = [...]Doc{
 	},
 	{
 		Kind: SOCKS5, Word: "socks5", Syntax: "socks5", Port: 1080,
-		Brief: "a SOCKS 5 proxy, and nothing else",
+		Brief: "a SOCKS proxy, and nothing else",
 		Help: "Clients name the server in a SOCKS 5 handshake (RFC 1928); what they speak then is found out as in a CONNECT " +
 			"tunnel. CONNECT to names, IPv4 and IPv6 addresses is there, BIND and UDP ASSOCIATE are refused. With proxyauth, " +
-			"clients must send a user and a password (RFC 1929).",
+			"clients must send a user and a password (RFC 1929). SOCKS 4 and 4a are taken too, unless there is a password to ask for.",
 		Examples: []Example{
 			{"moontap -m socks5", "listen on 127.0.0.1:1080"},
 			{"curl --socks5-hostname 127.0.0.1:1080 https://example.com/", "a client"},
