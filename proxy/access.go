@@ -145,8 +145,11 @@ func (x *exchange) authorized() bool {
 
 // challenge makes the answer to a request without the right credentials.
 func (x *exchange) challenge() {
-	x.e.log.Warn("a request without the right credentials is refused", "client", x.c.info.Load().Peer)
-	x.f.Response = challenge(authNamesOf(x.c.mode))
+	names := authNamesOf(x.c.mode)
+	if x.f.Request.Header.Has(names.credentials) { // browsers ask without them first
+		x.e.log.Warn("a request is refused: "+errCredentials.Error(), "client", x.c.info.Load().Peer)
+	}
+	x.f.Response = challenge(names)
 	x.down.own = true
 }
 

@@ -218,3 +218,28 @@ func TestProxyAuthRefusesRawClients(t *testing.T) {
 	}
 	tp.logged("as proxyauth asks")
 }
+
+// The body of a request that is refused does not become another request.
+func TestProxyAuthRefusesBodies(t *testing.T) {
+	var calls atomic.Int32
+	s := newServer(t)
+	tp := newTap(t, proxy.Config{Settings: proxy.Settings{ProxyAuth: onlyAda(&calls)}})
+	smuggled := "GET http://" + s.addr + "/ HTTP/1.1\r\nHost: h\r\nProxy-Authorization: " + basic("ada:secret") + "\r\n\r\n"
+	for _, expect := range []string{"", "Expect: 100-continue\r\n"} {
+		c := tp.dial()
+		c.send(fmt.Sprintf("POST http://%s/ HTTP/1.1\r\nHost: h\r\n%sContent-Length: %d\r\n\r\n", s.addr, expect, len(smuggled)))
+		if expect == "" {
+			c.send(smuggled)
+		}
+		if head := c.head(); !strings.HasPrefix(head, "HTTP/1.1 407 ") {
+			t.Errorf("got %q", head)
+		}
+		c.closeWrite()
+		if got := c.rest(); strings.Contains(got, "HTTP/1.1") {
+			t.Errorf("then got %q", got)
+		}
+	}
+	if calls.Load() != 0 {
+		t.Error("the body was taken for a request")
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"moontap/proxy/ca"
 	"moontap/proxy/hook"
 	"moontap/proxy/http1"
+	"moontap/proxy/mode"
 )
 
 var testHooks = &hook.Chain{}
@@ -216,6 +218,42 @@ func FuzzSOCKS(f *testing.F) {
 		}
 		if wrote > 32 {
 			t.Errorf("%q is answered with %d bytes", text, wrote)
+		}
+	})
+}
+
+// A scripted connection reads what a test says and drops what is written.
+type scripted struct {
+	net.Conn
+	r io.Reader
+}
+
+func (s scripted) Read(p []byte) (int, error)  { return s.r.Read(p) }
+func (s scripted) Write(p []byte) (int, error) { return len(p), nil }
+
+// Whatever a SOCKS proxy answers, the handshake with it ends, and what follows a
+// good answer is left for who comes next.
+func FuzzSOCKSVia(f *testing.F) {
+	f.Add("\x05\x00\x05\x00\x00\x01\x00\x00\x00\x00\x00\x00", false)
+	f.Add("\x05\x02\x01\x00\x05\x00\x00\x03\x01a\x00\x00", true)
+	f.Add("\x05\x00\x05\x05\x00\x04", false)
+	f.Add("\x05\xff", true)
+	f.Fuzz(func(t *testing.T, answer string, user bool) {
+		m := mode.Spec{Kind: mode.Upstream, Scheme: "socks5"}
+		if user {
+			m.User = url.UserPassword("u", "p")
+		}
+		r := strings.NewReader(answer + "rest")
+		err := socksVia(&upstream{conn: scripted{r: r}}, target{
+			upstreamKey: upstreamKey{host: "a.test", port: 80, set: &Settings{}}, mode: &m,
+		})
+		rest := make([]byte, r.Len())
+		_, _ = r.Read(rest)
+		if err == nil && !strings.HasSuffix(answer+"rest", string(rest)) {
+			t.Errorf("%q leaves %q", answer, rest)
+		}
+		if err == nil && !strings.HasPrefix(answer+"rest", "\x05") {
+			t.Errorf("%q is taken for SOCKS 5", answer)
 		}
 	})
 }
