@@ -212,7 +212,7 @@ func (s *socksTalk) accept4() (host string, port int, err error) {
 			return "", 0, err
 		}
 	}
-	reason := ""
+	var reason string
 	switch {
 	case s.admit != nil:
 		reason = "SOCKS 4 has no password, which proxyauth asks for"

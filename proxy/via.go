@@ -194,7 +194,7 @@ func appendSOCKSAddress(b []byte, host string, port int) ([]byte, error) {
 
 // skipSOCKSAddress reads the address and port in a reply, which mean nothing to us.
 func skipSOCKSAddress(r io.Reader, kind byte) error {
-	n := 0
+	var n int
 	switch kind {
 	case socksIPv4:
 		n = 4

@@ -203,7 +203,7 @@ func (f *front) install(specs []mode.Spec, gates []*gate) {
 	f.mu.Unlock()
 	for _, o := range old {
 		if o.lease != nil {
-			o.lease.Close()
+			_ = o.lease.Close()
 		}
 		if len(gates) == 0 {
 			f.log.Info("no longer listening on " + o.door.Addr().String())

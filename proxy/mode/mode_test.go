@@ -96,7 +96,7 @@ func TestParseErrors(t *testing.T) {
 		{"upstrem:http://a", "did you mean upstream?"},
 		{"quux", "use regular, upstream, reverse, socks5, transparent or dns"},
 		{"sock5", "did you mean socks5?"},
-		{"transparant@80", "did you mean transparent?"},
+		{"transparnt@80", "did you mean transparent?"},
 		{"socks5:a", "socks5 takes no"},
 		{"transparent:80", "transparent takes no"},
 		{"dns:8.8.8.8", "dns takes no"},
