@@ -91,13 +91,6 @@ func serverRoute(m *mode.Spec) route {
 	return route{scheme: m.Scheme, host: m.Host, port: m.Port}
 }
 
-// What a connection begins with, when it is not HTTP.
-const (
-	recordTypeHandshake = 0x16 // TLS
-	socksVersion4       = 0x04
-	socksVersion5       = 0x05
-)
-
 // serveFirst finds out by the first byte what the client speaks: SOCKS, TLS with
 // the proxy itself, as with curl -x https://, or HTTP. It reports true for HTTP,
 // which it leaves to the caller.
@@ -133,11 +126,16 @@ func (w *wire) serveTLS() {
 // serveRaw passes on whatever the client says to the one server there is. TLS is
 // decrypted.
 func (w *wire) serveRaw() {
-	first, err := w.peekFirst()
-	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+	_ = w.c.raw.SetReadDeadline(time.Now().Add(serverFirst))
+	first, err := w.br.Peek(1)
+	_ = w.c.raw.SetReadDeadline(time.Time{})
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded): // it waits for the server
+		w.rawTunnel(w.route)
 		return
-	}
-	if first != recordTypeHandshake {
+	case err != nil:
+		return
+	case first[0] != recordTypeHandshake:
 		w.rawTunnel(w.route)
 		return
 	}

@@ -20,6 +20,8 @@ const (
 
 	// maxDepth is how many CONNECTs may be inside one another.
 	maxDepth = 4
+
+	recordTypeHandshake = 0x16 // the first byte of a TLS connection
 )
 
 // connect serves a CONNECT request, which has been taken away from martian. The
@@ -50,12 +52,14 @@ func (w *wire) connect() {
 
 // inTunnel finds out what the client speaks and carries it.
 func (w *wire) inTunnel(rt route) {
-	first, err := w.peekFirst()
+	_ = w.c.raw.SetReadDeadline(time.Now().Add(serverFirst))
+	first, err := w.br.Peek(1)
+	_ = w.c.raw.SetReadDeadline(time.Time{})
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		w.rawTunnel(rt)
 	case err != nil:
-	case first == recordTypeHandshake:
+	case first[0] == recordTypeHandshake:
 		w.terminate(rt)
 	case w.looksLikeHTTP():
 		rt.scheme = "http"
@@ -63,18 +67,6 @@ func (w *wire) inTunnel(rt route) {
 	default:
 		w.rawTunnel(rt)
 	}
-}
-
-// peekFirst returns the first byte that the client sends, or an error when it is
-// silent for so long that it may wait for the server.
-func (w *wire) peekFirst() (byte, error) {
-	_ = w.c.raw.SetReadDeadline(time.Now().Add(serverFirst))
-	first, err := w.br.Peek(1)
-	_ = w.c.raw.SetReadDeadline(time.Time{})
-	if err != nil {
-		return 0, err
-	}
-	return first[0], nil
 }
 
 // terminate decrypts the connection and carries what is inside.

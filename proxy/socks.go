@@ -17,6 +17,8 @@ import (
 // Numbers of SOCKS 5 (RFC 1928), of its user and password (RFC 1929) and of
 // SOCKS 4.
 const (
+	socksVersion4     = 0x04
+	socksVersion5     = 0x05
 	socksNoAuth       = 0x00
 	socksPassword     = 0x02
 	socksNoMethod     = 0xff
