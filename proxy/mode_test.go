@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"moontap/proxy"
 )
@@ -188,5 +189,18 @@ func TestUpstreamFailures(t *testing.T) {
 				t.Errorf("error = %v; want %q", f.Error, tt.want)
 			}
 		})
+	}
+}
+
+// A proxy that says nothing is given up.
+func TestUpstreamSilence(t *testing.T) {
+	for _, scheme := range []string{"http", "socks5"} {
+		s, tp := hop(t, scheme, "", proxy.Settings{Limits: proxy.Limits{DialTimeout: 50 * time.Millisecond}})
+		c := tp.tunnel("a.test:80")
+		c.send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n")
+		s.accept()
+		if f := tp.final(0); f.Error == nil || f.Error.Msg != "upstream proxy "+s.addr+": timed out" {
+			t.Errorf("%s: error = %v", scheme, f.Error)
+		}
 	}
 }
