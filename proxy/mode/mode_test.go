@@ -236,6 +236,15 @@ func TestDocs(t *testing.T) {
 	}
 }
 
+func TestPageLines(t *testing.T) {
+	for line := range strings.SplitSeq(mode.Page(), "\n") {
+		example := strings.HasPrefix(line, strings.Repeat(" ", 8))
+		if len(line) > 110 && !example || strings.Contains(strings.TrimLeft(line, " "), "  ") {
+			t.Errorf("line %q", line)
+		}
+	}
+}
+
 // What String writes, Parse reads as the same mode.
 func FuzzParse(f *testing.F) {
 	for _, s := range []string{

@@ -135,19 +135,17 @@ func upperFirst(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
 
 // writeWrapped writes text in indented lines.
 func writeWrapped(b *strings.Builder, text string) {
-	const width = 96
-	n := width
+	const indent, width = "    ", 100
+	line := indent
 	for word := range strings.FieldsSeq(text) {
-		if n+1+len(word) > width {
-			if n != width {
-				b.WriteByte('\n')
-			}
-			b.WriteString("    " + word)
-			n = len(word)
-			continue
+		if line != indent && len(line)+1+len(word) > width {
+			b.WriteString(line + "\n")
+			line = indent
 		}
-		b.WriteString(" " + word)
-		n += 1 + len(word)
+		if line != indent {
+			line += " "
+		}
+		line += word
 	}
-	b.WriteByte('\n')
+	b.WriteString(line + "\n")
 }
