@@ -41,6 +41,9 @@ func (w *wire) connect() {
 		w.refuse(req, http.StatusBadRequest, errors.New("too many tunnels inside one another"))
 		return
 	}
+	if !w.admitConnect(req) {
+		return
+	}
 	if w.write([]byte("HTTP/1.1 200 Connection established\r\n\r\n")) != nil {
 		return
 	}
@@ -116,8 +119,12 @@ func (w *wire) looksLikeHTTP() bool {
 // rawTunnel passes bytes both ways until both sides are through.
 func (w *wire) rawTunnel(rt route) {
 	e := w.c.e
-	t := target{proxyAuth: rt.proxyAuth, mode: w.c.mode}
-	t.upstreamKey = upstreamKey{host: asciiHost(rt.host), port: rt.port, tunnel: true, set: e.settings.Load()}
+	if e.settings.Load().ProxyAuth != nil && !w.c.isAdmitted() {
+		w.warn("a connection is refused", errors.New("it is not HTTP, so that its client cannot say who it is, as proxyauth asks"))
+		return
+	}
+	t := target{proxyAuth: rt.proxyAuth, mode: w.c.mode, peer: w.c.first.Peer}
+	t.upstreamKey = upstreamKey{scheme: rt.scheme, host: asciiHost(rt.host), port: rt.port, tunnel: true, set: e.settings.Load()}
 	u, err := e.dial(e.ctx, t)
 	if err != nil {
 		e.log.Warn("tunnel failed", "client", w.c.info.Load().Peer, "reason", err)

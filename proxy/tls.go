@@ -88,9 +88,13 @@ func (e *Engine) startTLS(ctx context.Context, u *upstream, t target) error {
 	if name == "" {
 		name = t.host
 	}
+	offers := []string{"http/1.1"}
+	if t.scheme == "tls" {
+		offers = nil // who knows what is inside
+	}
 	conn := tls.Client(u.conn, &tls.Config{
 		ServerName:         name,
-		NextProtos:         []string{"http/1.1"},
+		NextProtos:         offers,
 		RootCAs:            t.set.TrustedCA,
 		InsecureSkipVerify: t.set.Insecure, // what the user asked for with ssl_insecure
 		ClientSessionCache: e.sessions,
@@ -105,7 +109,7 @@ func (e *Engine) startTLS(ctx context.Context, u *upstream, t target) error {
 	u.info.TLSSetup = time.Now()
 	u.info.TLS = tlsInfo(&state)
 	u.info.TLS.SNI = name
-	u.info.TLS.Offers = []string{"http/1.1"}
+	u.info.TLS.Offers = offers
 	return nil
 }
 

@@ -22,6 +22,8 @@ type upstream struct {
 	tried bool       // it has carried two, so that the server does keep it open
 	wary  bool       // its last response may be followed by a body that it must not have
 	since time.Time  // unused since
+
+	listed *sync.Map // where its local address is, nil when it is not
 }
 
 // An upstreamKey says what an upstream can be used for. The settings are part of
@@ -36,8 +38,16 @@ type upstreamKey struct {
 
 // close ends the connection.
 func (u *upstream) close() {
+	u.unlist()
 	u.raw.Close()
 	u.info.Close(time.Now(), "")
+}
+
+// unlist takes its local address back, before somebody else can have it.
+func (u *upstream) unlist() {
+	if u.listed != nil {
+		u.listed.Delete(u.info.Local)
+	}
 }
 
 const (
