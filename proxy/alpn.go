@@ -26,7 +26,7 @@ func (a *alpn) toServer() []string {
 	switch {
 	case a.forced():
 		return []string{a.force}
-	case len(a.offers) == 0:
+	case len(a.offers) == 0 && len(a.http) > 0:
 		return []string{protoHTTP1}
 	}
 	switch both := a.both(); {

@@ -3,7 +3,9 @@ package proxy
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,6 +28,7 @@ type client struct {
 	raw  net.Conn   // nil for a replay
 	pool pool
 	once sync.Once
+	who  atomic.Pointer[identity] // nil until it has proved one
 
 	first   *flow.ClientConn                // as it was announced
 	info    atomic.Pointer[flow.ClientConn] // nil for a replay; replaced when TLS is known
@@ -33,8 +36,13 @@ type client struct {
 	current atomic.Pointer[exchange]        // nil between exchanges
 }
 
-// accept serves a new connection. It returns when martian has taken it.
+// accept serves a new connection. It returns when martian has taken it, or when
+// it has ended.
 func (e *Engine) accept(conn net.Conn, spec *mode.Spec) {
+	if !e.admits(conn.RemoteAddr()) {
+		conn.Close()
+		return
+	}
 	if spec.IsDNS() {
 		e.acceptDNS(conn, spec)
 		return
@@ -58,31 +66,108 @@ func (e *Engine) accept(conn net.Conn, spec *mode.Spec) {
 	c.start()
 }
 
-// start begins to serve the client, who may speak TLS with the proxy itself, as
-// with curl -x https://.
+// start begins to serve the client as its mode has it.
 func (c *client) start() {
-	var rt route
-	if m := c.mode; m.Kind == mode.Reverse {
-		rt = route{scheme: m.Scheme, host: m.Host, port: m.Port}
-	}
-	w := newWire(c, c.raw, rt)
+	w := newWire(c, c.raw, serverRoute(c.mode))
 	c.wire.Store(w)
-	w.due.set(c.e, c.e.settings.Load().Limits.IdleTimeout)
-	first, err := w.br.Peek(1)
-	w.due.clear()
 	switch {
-	case err != nil:
-		c.end()
-	case first[0] == recordTypeHandshake:
-		host, _, _ := net.SplitHostPort(c.info.Load().Local)
-		if conn, ok := w.acceptTLS(host); ok {
-			c.carry(newWire(c, conn, rt))
+	case c.mode.Kind == mode.Transparent:
+		w.serveRedirected()
+	case c.mode.IsRaw():
+		w.serveRaw()
+	default:
+		if w.serveFirst() {
+			c.carry(w)
 			return
 		}
-		c.end()
-	default:
-		c.carry(w)
 	}
+	w.end()
+}
+
+// serverRoute is the route of clients who think that they talk to one server.
+func serverRoute(m *mode.Spec) route {
+	switch {
+	case m.Kind != mode.Reverse:
+		return route{}
+	case m.Scheme == "h2c":
+		return route{scheme: "http", host: m.Host, port: m.Port}
+	}
+	return route{scheme: m.Scheme, host: m.Host, port: m.Port}
+}
+
+// serveFirst finds out by the first byte what the client speaks: SOCKS, TLS with
+// the proxy itself, as with curl -x https://, or HTTP. It reports true for HTTP,
+// which it leaves to the caller.
+func (w *wire) serveFirst() bool {
+	w.due.set(w.c.e, w.c.e.settings.Load().Limits.IdleTimeout)
+	b, err := w.br.Peek(1)
+	w.due.clear()
+	if err != nil {
+		return false
+	}
+	first, kind := b[0], w.c.mode.Kind
+	switch {
+	case kind != mode.Reverse && (first == socksVersion5 || first == socksVersion4):
+		w.serveSOCKS()
+	case kind == mode.SOCKS5:
+		w.warn("a client does not speak SOCKS", fmt.Errorf("it begins with %q", b))
+	case first == recordTypeHandshake:
+		w.serveTLS()
+	default:
+		return true
+	}
+	return false
+}
+
+// serveTLS carries the HTTP that a client speaks inside TLS with the proxy.
+func (w *wire) serveTLS() {
+	host, _, _ := net.SplitHostPort(w.c.info.Load().Local)
+	if conn, ok := w.acceptTLS(host); ok {
+		w.passOn(conn, w.route)
+	}
+}
+
+// serveRaw passes on whatever the client says to the one server there is. TLS is
+// decrypted.
+func (w *wire) serveRaw() {
+	_ = w.c.raw.SetReadDeadline(time.Now().Add(serverFirst))
+	first, err := w.br.Peek(1)
+	_ = w.c.raw.SetReadDeadline(time.Time{})
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded): // it waits for the server
+		w.rawTunnel(w.route)
+		return
+	case err != nil:
+		return
+	case first[0] != recordTypeHandshake:
+		w.rawTunnel(w.route)
+		return
+	}
+	if conn, ok := w.acceptTLS(w.route.host); ok {
+		w.passed = true
+		in := newWire(w.c, conn, w.route)
+		w.c.wire.Store(in)
+		in.rawTunnel(in.route)
+		in.end()
+	}
+}
+
+// serveRedirected carries a connection that the kernel has redirected.
+func (w *wire) serveRedirected() {
+	dst, err := originalDst(w.c.raw)
+	if err == nil && dst.String() == w.c.raw.LocalAddr().String() {
+		err = errors.New("the connection was not redirected: it was made to the proxy itself")
+	}
+	if err != nil {
+		w.warn("a transparent connection is refused", err)
+		return
+	}
+	w.inTunnel(route{host: dst.Addr().String(), port: int(dst.Port()), depth: 1})
+}
+
+// warn logs that something failed with this client.
+func (w *wire) warn(what string, reason error) {
+	w.c.e.log.Warn(what, "client", w.c.info.Load().Peer, "reason", reason)
 }
 
 // carry lets martian serve w, as the innermost wire of the client.

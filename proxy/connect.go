@@ -37,6 +37,9 @@ func (w *wire) connect() {
 		w.refuse(req, http.StatusBadRequest, errors.New("too many tunnels inside one another"))
 		return
 	}
+	if !w.admitConnect(req) {
+		return
+	}
 	t := w.newTunnel(route{
 		host: host, port: port, proxyAuth: req.Header.Get("Proxy-Authorization"), depth: w.route.depth + 1,
 	})
@@ -91,6 +94,12 @@ func (t *tunnel) ask(req *incoming) bool {
 	x.finish()
 	t.w.linger()
 	return false
+}
+
+// passOn makes conn, which lies on this wire, a wire of its own.
+func (w *wire) passOn(conn net.Conn, rt route) {
+	w.passed = true
+	w.c.carry(newWire(w.c, conn, rt))
 }
 
 // looksLikeHTTP reports whether the client begins with a request line: capitals

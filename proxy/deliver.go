@@ -20,6 +20,7 @@ type download struct {
 	reusable bool // the server keeps its connection open
 	live     bool // it is passed on as it comes
 	sent     bool // the client has got its head
+	own      bool // it is the proxy's answer, which hooks do not see
 }
 
 // clientFraming is how the client gets the body. The zero framing means that it

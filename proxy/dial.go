@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -16,11 +15,12 @@ import (
 
 	"moontap/flowstore/flow"
 	"moontap/proxy/hook"
-	"moontap/proxy/http1"
 	"moontap/proxy/mode"
 
 	"golang.org/x/net/idna"
 )
+
+var errNoH2C = errors.New("HTTP/2 without TLS is not supported yet")
 
 var errLoop = errors.New("the request leads back to this proxy")
 
@@ -31,6 +31,7 @@ type target struct {
 	proxyAuth string     // for the upstream proxy, when the mode names no user
 	protos    []string   // to offer in TLS; nil means HTTP/1
 	c         *client    // for whom
+	peer      string     // the client's address; "" for a replay
 }
 
 // client is what the hooks are told of whom the connection is for.
@@ -73,6 +74,7 @@ func (e *Engine) dial(ctx context.Context, t target) (*upstream, error) {
 		u.raw.Close()
 	}
 	if err != nil {
+		u.unlist()
 		u.info.Close(time.Now(), err.Error())
 	}
 	if hooked {
@@ -122,6 +124,12 @@ func (e *Engine) afterDial(ctx context.Context, u *upstream, t *target, err erro
 }
 
 func (e *Engine) dialTo(ctx context.Context, u *upstream, t target) error {
+	switch {
+	case t.scheme == "h2c":
+		return errNoH2C
+	case e.redirectedLoop(&t):
+		return errLoop
+	}
 	dialCtx, cancel := context.WithTimeout(ctx, t.set.Limits.DialTimeout)
 	defer cancel()
 	var err error
@@ -131,7 +139,11 @@ func (e *Engine) dialTo(ctx context.Context, u *upstream, t target) error {
 	} else {
 		err = e.dialTCP(dialCtx, u, t.addr())
 	}
-	if err == nil && t.scheme == "https" {
+	if err == nil && t.mode.Kind == mode.Transparent {
+		u.listed = &e.outgoing
+		u.listed.Store(u.info.Local, struct{}{})
+	}
+	if err == nil && (t.scheme == "https" || t.scheme == "tls") {
 		err = e.startTLS(ctx, u, t)
 	}
 	if err != nil {
@@ -157,6 +169,14 @@ func (e *Engine) dialTCP(ctx context.Context, u *upstream, addr string) error {
 	return nil
 }
 
+// redirectedLoop reports whether t is for a connection that the kernel has
+// redirected and that is one of our own. It can only be known now: a connection
+// may be accepted before its maker knows that it is there.
+func (e *Engine) redirectedLoop(t *target) bool {
+	_, ours := e.outgoing.Load(t.peer)
+	return ours && t.mode.Kind == mode.Transparent
+}
+
 // isOurs reports whether conn leads to one of our own listeners.
 func (e *Engine) isOurs(conn net.Conn) bool {
 	peer, ok1 := conn.RemoteAddr().(*net.TCPAddr)
@@ -173,72 +193,6 @@ func (e *Engine) isOurs(conn net.Conn) bool {
 		}
 	}
 	return false
-}
-
-// dialVia connects to the upstream proxy, and through it with CONNECT unless it
-// is to get requests for http URLs itself.
-func (e *Engine) dialVia(ctx context.Context, u *upstream, t target) error {
-	m := t.mode
-	if err := e.dialTCP(ctx, u, m.Addr()); err != nil {
-		return fmt.Errorf("upstream proxy: %w", err)
-	}
-	if m.Scheme == "https" {
-		hop := &upstream{raw: u.raw, conn: u.conn, info: &flow.ServerConn{}}
-		hopTarget := target{upstreamKey: upstreamKey{host: m.Host, port: m.Port, sni: m.Host, set: t.set}}
-		if err := e.startTLS(ctx, hop, hopTarget); err != nil {
-			return fmt.Errorf("upstream proxy: %w", err)
-		}
-		u.conn = hop.conn
-	}
-	if t.scheme == "http" && !t.tunnel {
-		return nil
-	}
-	stop := context.AfterFunc(ctx, func() { u.raw.Close() })
-	defer stop()
-	if err := connectVia(u, t); err != nil {
-		return fmt.Errorf("upstream proxy %s: %w", m.Addr(), err)
-	}
-	return nil
-}
-
-// connectVia makes a tunnel through the proxy that u leads to.
-func connectVia(u *upstream, t target) error {
-	b := http1.AppendRequestLine(nil, "CONNECT", t.addr(), "HTTP/1.1")
-	b = http1.AppendField(b, "Host", t.addr())
-	if auth := proxyAuth(t.mode, t.proxyAuth); auth != "" {
-		b = http1.AppendField(b, "Proxy-Authorization", auth)
-	}
-	if _, err := u.conn.Write(append(b, "\r\n"...)); err != nil {
-		return plainError(err)
-	}
-	br := bufio.NewReaderSize(u.conn, readBuffer)
-	for {
-		raw, err := http1.ReadHead(br, t.set.Limits.MaxHead)
-		if err != nil {
-			return plainError(err)
-		}
-		h, err := http1.ParseResponse(raw)
-		switch {
-		case err != nil:
-			return err
-		case h.Status >= 300:
-			return fmt.Errorf("it answers CONNECT with %d %s", h.Status, h.Reason)
-		case h.Status >= 200:
-			u.conn = &peeked{Conn: u.conn, br: br, src: u.conn}
-			return nil
-		}
-	}
-}
-
-// proxyAuth returns the credentials for the upstream proxy: those of the mode,
-// else those of the client.
-func proxyAuth(m *mode.Spec, client string) string {
-	u := m.User
-	if u == nil {
-		return client
-	}
-	pw, _ := u.Password()
-	return "Basic " + base64.StdEncoding.EncodeToString([]byte(u.Username()+":"+pw))
 }
 
 // peeked is a connection of which br has read something already.

@@ -121,6 +121,7 @@ func (e *Engine) ServePacket(pc net.PacketConn, spec mode.Spec) error {
 	for {
 		n, from, err := pc.ReadFrom(buf)
 		switch {
+		case err == nil && !e.admits(from):
 		case err == nil:
 			if q := e.datagram(pc, from, &spec, slices.Clone(buf[:n])); q != nil {
 				pending.Go(q.runAlone)

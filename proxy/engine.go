@@ -63,6 +63,8 @@ type registry struct {
 	closed        bool
 	changed       chan struct{} // has a token when a client or exchange has ended while closing
 	lastWire      atomic.Uint64
+	refused       rareLog
+	outgoing      sync.Map      // the local addresses, as text, of connections made in transparent mode
 	swept         chan struct{} // closed when the sweeper has ended
 }
 
@@ -202,6 +204,14 @@ func (e *Engine) Do(ctx context.Context, spec mode.Spec, f *flow.Flow) error {
 	x.finish()
 	if f.Error != nil {
 		return errors.New(f.Error.Msg)
+	}
+	return nil
+}
+
+// Supports returns why this system cannot serve spec, nil if it can.
+func Supports(spec mode.Spec) error {
+	if spec.Kind == mode.Transparent && !canRedirect {
+		return errors.New("transparent mode needs Linux, whose kernel says where a redirected connection was going")
 	}
 	return nil
 }

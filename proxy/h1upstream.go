@@ -59,7 +59,7 @@ func (x *exchange) requestFraming() http1.Framing {
 // own fields, without those that are between the client and us.
 func (x *exchange) appendRequestHead(dst []byte, f http1.Framing) ([]byte, error) {
 	r := x.f.Request
-	toProxy := x.c.mode.Kind == mode.Upstream && r.Scheme == "http" && !x.inTunnel()
+	toProxy := x.c.mode.Kind == mode.Upstream && x.c.mode.Scheme != "socks5" && r.Scheme == "http" && !x.inTunnel()
 	target := r.Path
 	if toProxy {
 		target = r.URL()
@@ -90,7 +90,7 @@ func (x *exchange) appendRequestHead(dst []byte, f http1.Framing) ([]byte, error
 		return false
 	})
 	if toProxy {
-		if auth := proxyAuth(x.c.mode, r.Header.Get("Proxy-Authorization")); auth != "" {
+		if auth := proxyAuth(x.c.mode, x.set, r.Header.Get("Proxy-Authorization")); auth != "" {
 			dst = http1.AppendField(dst, "Proxy-Authorization", auth)
 		}
 	}

@@ -115,8 +115,11 @@ func (w *wire) acceptTLS(host string) (net.Conn, bool) {
 		return nil, false
 	}
 	a := t.alpn(g)
+	if w.c.mode.IsRaw() {
+		a.http = nil
+	}
 	f := &face{}
-	if t.rt.scheme == "https" { // what stands behind the proxy speaks TLS too
+	if overTLS(t.rt.scheme) { // what stands behind the proxy speaks TLS too
 		t.rt.protos = t.toServer(&a)
 		f = t.look(&a)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"moontap/proxy/ca"
 	"moontap/proxy/hook"
 	"moontap/proxy/http1"
+	"moontap/proxy/mode"
 )
 
 var testHooks = &hook.Chain{}
@@ -189,4 +191,69 @@ func TestQuiet(t *testing.T) {
 
 func newReader(text string) *bufio.Reader {
 	return bufio.NewReaderSize(strings.NewReader(text), readBuffer)
+}
+
+// However a SOCKS client begins, the handshake ends, answers little, and only
+// leads to hosts that CONNECT could name.
+func FuzzSOCKS(f *testing.F) {
+	f.Add("\x05\x01\x00\x05\x01\x00\x03\x04a.bc\x00\x50", false)
+	f.Add("\x05\x02\x00\x02\x01\x01u\x01p\x05\x01\x00\x01\x7f\x00\x00\x01\x00\x50", true)
+	f.Add("\x05\x01\x00\x05\x01\x00\x04\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01\x00\x50", false)
+	f.Add("\x04\x01\x00\x50\x00\x00\x00\x01u\x00a.bc\x00", false)
+	f.Add("\x05\xff", true)
+	f.Fuzz(func(t *testing.T, text string, password bool) {
+		wrote := 0
+		talk := socksTalk{br: newReader(text), write: func(b []byte) error { wrote += len(b); return nil }}
+		asked := false
+		if password {
+			talk.admit = func(user, password string) bool { asked = true; return user == "u" && password == "p" }
+		}
+		host, port, err := talk.accept()
+		switch {
+		case err != nil:
+		case password && (!asked || talk.user != "u"):
+			t.Errorf("%q got in without a password", text)
+		case !validTarget(host, port):
+			t.Errorf("%q leads to %q, port %d", text, host, port)
+		}
+		if wrote > 32 {
+			t.Errorf("%q is answered with %d bytes", text, wrote)
+		}
+	})
+}
+
+// A scripted connection reads what a test says and drops what is written.
+type scripted struct {
+	net.Conn
+	r io.Reader
+}
+
+func (s scripted) Read(p []byte) (int, error)  { return s.r.Read(p) }
+func (s scripted) Write(p []byte) (int, error) { return len(p), nil }
+
+// Whatever a SOCKS proxy answers, the handshake with it ends, and what follows a
+// good answer is left for who comes next.
+func FuzzSOCKSVia(f *testing.F) {
+	f.Add("\x05\x00\x05\x00\x00\x01\x00\x00\x00\x00\x00\x00", false)
+	f.Add("\x05\x02\x01\x00\x05\x00\x00\x03\x01a\x00\x00", true)
+	f.Add("\x05\x00\x05\x05\x00\x04", false)
+	f.Add("\x05\xff", true)
+	f.Fuzz(func(t *testing.T, answer string, user bool) {
+		m := mode.Spec{Kind: mode.Upstream, Scheme: "socks5"}
+		if user {
+			m.User = url.UserPassword("u", "p")
+		}
+		r := strings.NewReader(answer + "rest")
+		err := socksVia(&upstream{conn: scripted{r: r}}, target{
+			upstreamKey: upstreamKey{host: "a.test", port: 80, set: &Settings{}}, mode: &m,
+		})
+		rest := make([]byte, r.Len())
+		_, _ = r.Read(rest)
+		if err == nil && !strings.HasSuffix(answer+"rest", string(rest)) {
+			t.Errorf("%q leaves %q", answer, rest)
+		}
+		if err == nil && !strings.HasPrefix(answer+"rest", "\x05") {
+			t.Errorf("%q is taken for SOCKS 5", answer)
+		}
+	})
 }

@@ -23,6 +23,9 @@ type talk struct {
 
 // raw carries bytes and records them as a TCP flow.
 func (t *tunnel) raw() {
+	if !t.admitted() {
+		return
+	}
 	e := t.w.c.e
 	if err := t.connect(e.ctx); err != nil {
 		t.failed(err)

@@ -16,6 +16,10 @@ import (
 // request takes the request in and runs the request hooks: on the whole of it
 // when it is there or held back, else on its head.
 func (x *exchange) request() {
+	if x.down.own || !x.authorized() {
+		x.publish()
+		return
+	}
 	if x.in.frame.Size > x.set.BodySizeLimit {
 		x.badRequest(errTooLarge(http.StatusRequestEntityTooLarge, x.set.BodySizeLimit))
 		return
@@ -99,10 +103,16 @@ func (x *exchange) badRequest(err error) {
 // rewriteHost makes a request to a reverse proxy one to the server behind it.
 func (x *exchange) rewriteHost() {
 	m := x.c.mode
-	if m.Kind != mode.Reverse || x.set.KeepHostHeader || !x.f.Request.Header.Has("Host") {
+	if m.Kind != mode.Reverse {
 		return
 	}
-	x.f.Request.Header.Set("Host", flow.HostPort(m.Scheme, m.Host, m.Port))
+	if u := x.set.UpstreamAuth; u != nil {
+		x.f.Request.Header.Set("Authorization", basicAuth(u))
+	}
+	if x.set.KeepHostHeader || !x.f.Request.Header.Has("Host") {
+		return
+	}
+	x.f.Request.Header.Set("Host", flow.HostPort(x.f.Request.Scheme, m.Host, m.Port))
 }
 
 // holdLimit is the size up to which a body may be held back.

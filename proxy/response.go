@@ -76,10 +76,13 @@ func (x *exchange) target() target {
 	t := target{upstreamKey: upstreamKey{scheme: r.Scheme, host: asciiHost(r.Host), port: r.Port, set: x.set}, mode: x.c.mode, c: x.c}
 	if x.to != nil {
 		rt := x.to.from()
-		t.proxyAuth = rt.proxyAuth
+		t.proxyAuth, t.peer = rt.proxyAuth, x.c.first.Peer
 		t.tunnel = x.inTunnel()
 		if rt.host == r.Host {
 			t.sni, t.protos = rt.sni, rt.protos
+		}
+		if m := x.c.mode; m.Scheme == "h2c" && r.Scheme == "http" && r.Host == m.Host && r.Port == m.Port {
+			t.scheme = m.Scheme
 		}
 	}
 	if t.proxyAuth == "" {
@@ -134,7 +137,7 @@ func (x *exchange) respond() bool {
 		if x.up != nil {
 			x.receive()
 		}
-		if x.f.Error == nil {
+		if x.f.Error == nil && !x.down.own {
 			x.responseHooks()
 		}
 	}

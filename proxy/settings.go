@@ -2,7 +2,10 @@ package proxy
 
 import (
 	"crypto/x509"
+	"net/url"
 	"time"
+
+	"moontap/proxy/auth"
 )
 
 // Settings are what can be changed while the engine runs, see [Engine.Apply].
@@ -19,6 +22,18 @@ type Settings struct {
 	// KeepHostHeader passes the client's Host field on in reverse mode, instead
 	// of the name of the server.
 	KeepHostHeader bool
+
+	// ProxyAuth checks the user and password that clients must send; nil lets
+	// everybody in.
+	ProxyAuth auth.Validator
+
+	// UpstreamAuth are credentials for the upstream proxy, unless the mode has
+	// some, and for the server behind a reverse proxy; nil for none.
+	UpstreamAuth *url.Userinfo
+
+	// BlockGlobal refuses clients with public addresses, BlockPrivate those with
+	// private ones. Neither refuses this machine.
+	BlockGlobal, BlockPrivate bool
 
 	// BodySizeLimit, in bytes, refuses larger bodies: a request gets 413, a
 	// response becomes 502, or is cut off when it has begun. Zero and negative

@@ -52,7 +52,7 @@ func (e *Engine) startTLS(ctx context.Context, u *upstream, t target) error {
 		name = t.host
 	}
 	protos := t.protos
-	if protos == nil {
+	if protos == nil && t.scheme != "tls" { // who knows what is inside
 		protos = []string{protoHTTP1}
 	}
 	cfg := &tls.Config{

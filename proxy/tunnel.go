@@ -277,9 +277,24 @@ func (t *tunnel) look(a *alpn) *face {
 	}
 }
 
+// overTLS reports whether a scheme is spoken inside TLS.
+func overTLS(scheme string) bool { return scheme == "https" || scheme == "tls" }
+
+// admitted reports whether the client may send what is not HTTP.
+func (t *tunnel) admitted() bool {
+	if t.set.ProxyAuth == nil || t.w.c.isAdmitted() {
+		return true
+	}
+	t.w.warn("a connection is refused", errors.New("it is not HTTP, so that its client cannot say who it is, as proxyauth asks"))
+	return false
+}
+
 // connect makes t.up a connection to the server as the route has it.
 func (t *tunnel) connect(ctx context.Context) error {
 	e, to := t.w.c.e, t.target()
+	if t.up == nil {
+		t.up = t.w.c.pool.get(to.upstreamKey, false)
+	}
 	if t.up == nil {
 		up, err := e.dial(ctx, to)
 		t.tried = up.info
@@ -288,7 +303,7 @@ func (t *tunnel) connect(ctx context.Context) error {
 		}
 		return err
 	}
-	if to.scheme != "https" || t.up.info.TLS != nil {
+	if !overTLS(to.scheme) || t.up.info.TLS != nil {
 		return nil
 	}
 	err := e.startTLS(ctx, t.up, to)
@@ -306,7 +321,7 @@ func (t *tunnel) target() target {
 		upstreamKey: upstreamKey{
 			scheme: t.rt.scheme, host: asciiHost(t.rt.host), port: t.rt.port, sni: t.rt.sni, tunnel: true, set: t.set,
 		},
-		mode: t.w.c.mode, proxyAuth: t.rt.proxyAuth, protos: t.rt.protos, c: t.w.c,
+		mode: t.w.c.mode, proxyAuth: t.rt.proxyAuth, protos: t.rt.protos, c: t.w.c, peer: t.w.c.first.Peer,
 	}
 }
 
@@ -318,6 +333,9 @@ func (t *tunnel) unread(b []byte) {
 
 // pass passes the connection through as it is, beginning with what was read.
 func (t *tunnel) pass(read []byte) {
+	if !t.admitted() {
+		return
+	}
 	if len(read) > 0 {
 		t.unread(read)
 	}

@@ -25,6 +25,8 @@ type upstream struct {
 	wary  bool       // its last response may be followed by a body that it must not have
 	since time.Time  // unused since
 	ended func()     // tells the hooks of its end; nil for none
+
+	listed *sync.Map // where its local address is, nil when it is not
 }
 
 // An upstreamKey says what an upstream can be used for. The settings are part of
@@ -39,10 +41,18 @@ type upstreamKey struct {
 
 // close ends the connection.
 func (u *upstream) close() {
+	u.unlist()
 	u.raw.Close()
 	u.info.Close(time.Now(), "")
 	if u.ended != nil {
 		u.ended()
+	}
+}
+
+// unlist takes its local address back, before somebody else can have it.
+func (u *upstream) unlist() {
+	if u.listed != nil {
+		u.listed.Delete(u.info.Local)
 	}
 }
 

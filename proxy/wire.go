@@ -104,7 +104,7 @@ func (w *wire) begin() {
 	req := w.req
 	w.req = nil
 	w.x = newExchange(w.c, w, req)
-	if err := w.x.setTarget(w.route); err != nil {
+	if err := w.x.setTarget(w.route); err != nil && w.x.authorized() {
 		w.x.badRequest(&statusError{http.StatusBadRequest, err})
 		return
 	}

@@ -226,7 +226,7 @@ func (c *Console) programCommands() []command.Command {
 			}
 		}),
 		do("eventstore.clear", "Clear the event log.", c.clearLog),
-		act("doc", "Show the documentation of a Lua name, or the index.", func(a command.Args) error {
+		act("doc", "Show the documentation of a Lua name or of the modes, or the index.", func(a command.Args) error {
 			return c.showDoc(a.Str(0))
 		}, command.Param{Name: "name", Type: command.Str, Optional: true}),
 	}

@@ -30,12 +30,14 @@ var mayImport = map[string][]string{
 	"proxy/ca":              {},
 	"proxy/hello":           {},
 	"proxy/mode":            {},
+	"proxy/auth":            {},
 	"proxy/http1":           {"flowstore/flow"}, // heads are flow.Header: no second header type
 	"proxy/dns":             {"flowstore/flow"}, // which has the messages
-	"proxy":                 {"flowstore/flow", "proxy/hook", "proxy/ca", "proxy/mode", "proxy/http1", "proxy/dns", "proxy/hello"},
+	"proxy":                 {"flowstore/flow", "proxy/hook", "proxy/ca", "proxy/mode", "proxy/auth", "proxy/http1", "proxy/dns", "proxy/hello"},
 	"proxy/addon": {
 		"flowstore/flow", "flowstore/filter", "flowstore", "flowstore/flowfile",
-		"proxy/hook", "proxy/option", "proxy/command", "proxy/mode", // the option "mode" is checked when it is set
+		"proxy/hook", "proxy/option", "proxy/command",
+		"proxy/mode", "proxy/auth", // the options mode and proxyauth are checked when they are set
 	},
 	"proxy/replay":   {"flowstore/flow", "flowstore", "proxy/hook", "proxy/option", "proxy/command"},
 	"luaapi/pattern": {},
@@ -71,6 +73,8 @@ var onlyIn = map[string][]string{
 	"github.com/spf13/pflag":      {"cmd/moontap"},
 	"golang.org/x/text/encoding/": {"flowstore/flow"},
 	"software.sslmate.com/src/":   {"proxy/ca", "cmd/moontap/launch"},
+	"golang.org/x/sys":            {"proxy", "cmd/moontap"},
+	"github.com/tg123":            {"proxy/auth"},
 }
 
 // The test parses the sources itself: a version built on "go list" would be

@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"moontap/luaapi"
 	"moontap/proxy/addon"
 	"moontap/proxy/option"
 	"moontap/tui"
@@ -37,7 +36,7 @@ func runConsole(ctx context.Context, opts *option.Set, inv *invocation, stdout, 
 	defer past.Close()
 	console, err := tui.New(tui.Config{
 		Store: s.store, Options: opts, Commands: s.cmds, Log: events, History: past,
-		Info: s.info, Doc: luaapi.Doc, Slow: os.Getenv("SSH_CONNECTION") != "",
+		Info: s.info, Doc: document, Slow: os.Getenv("SSH_CONNECTION") != "",
 	})
 	if err != nil {
 		return joinErrors(err, s.close())

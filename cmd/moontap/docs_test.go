@@ -9,25 +9,29 @@ import (
 	"testing"
 
 	"moontap/luaapi"
+	"moontap/proxy/mode"
 	"moontap/tui"
 )
 
 var update = flag.Bool("update", false, "rewrite what is generated from the tables")
 
-// TestReadmeKeys: the table of keys in README is the one that the console uses.
-func TestReadmeKeys(t *testing.T) {
+// TestReadme: the tables in README are those that the program uses.
+func TestReadme(t *testing.T) {
 	path := filepath.Join("..", "..", "README.md")
-	b, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
+	for _, table := range []struct{ name, text string }{{"keys", keyTable()}, {"modes", mode.Markdown()}} {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		begin := "<!-- " + table.name + " begin: generated, run go test ./cmd/moontap -update -->\n"
+		end := "<!-- " + table.name + " end -->"
+		before, rest, ok1 := strings.Cut(string(b), begin)
+		_, after, ok2 := strings.Cut(rest, end)
+		if !ok1 || !ok2 {
+			t.Fatalf("README.md has lost the marks around the table of %s", table.name)
+		}
+		compare(t, path, string(b), before+begin+table.text+end+after)
 	}
-	const begin, end = "<!-- keys begin: generated, run go test ./cmd/moontap -update -->\n", "<!-- keys end -->"
-	before, rest, ok1 := strings.Cut(string(b), begin)
-	_, after, ok2 := strings.Cut(rest, end)
-	if !ok1 || !ok2 {
-		t.Fatal("README.md has lost the marks around the table of keys")
-	}
-	compare(t, path, string(b), before+begin+keyTable()+end+after)
 }
 
 func keyTable() string {

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"net"
 	"net/netip"
+	"os"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -19,6 +21,7 @@ type door struct {
 	packets net.PacketConn // the same port for UDP; nil when only TCP is wanted
 	address string         // what was asked for, such as 127.0.0.1:0
 	knocks  chan knock
+	mail    chan datagram
 	once    sync.Once
 	shut    chan struct{}
 }
@@ -26,6 +29,13 @@ type door struct {
 // A knock is what Accept returned.
 type knock struct {
 	conn net.Conn
+	err  error
+}
+
+// A datagram is what ReadFrom returned.
+type datagram struct {
+	data []byte
+	from net.Addr
 	err  error
 }
 
@@ -39,8 +49,14 @@ func openDoor(address string, udp bool) (*door, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &door{Listener: l, packets: packets, address: address, knocks: make(chan knock), shut: make(chan struct{})}
+	d := &door{
+		Listener: l, packets: packets, address: address,
+		knocks: make(chan knock), mail: make(chan datagram), shut: make(chan struct{}),
+	}
 	go d.run()
+	if packets != nil {
+		go d.runPackets()
+	}
 	return d, nil
 }
 
@@ -83,6 +99,18 @@ func (d *door) run() {
 	}
 }
 
+func (d *door) runPackets() {
+	buf := make([]byte, 64<<10) // no datagram is longer
+	for {
+		n, from, err := d.packets.ReadFrom(buf)
+		select {
+		case d.mail <- datagram{slices.Clone(buf[:n]), from, err}:
+		case <-d.shut:
+			return
+		}
+	}
+}
+
 // Close ends the leases and frees the port.
 func (d *door) Close() error {
 	d.once.Do(func() { close(d.shut) })
@@ -111,13 +139,7 @@ func samePort(a, b string) bool {
 }
 
 // lease returns a listener for the clients that come from now on.
-func (d *door) lease() *lease {
-	l := &lease{door: d, gone: make(chan struct{})}
-	if d.packets != nil {
-		_ = d.packets.SetReadDeadline(time.Time{}) // which the last lease has set
-	}
-	return l
-}
+func (d *door) lease() *lease { return &lease{door: d, gone: make(chan struct{})} }
 
 // A lease is a door as one engine sees it. Closing it leaves the door open.
 type lease struct {
@@ -144,34 +166,53 @@ func (l *lease) Accept() (net.Conn, error) {
 
 // Close is part of [net.Listener].
 func (l *lease) Close() error {
-	l.once.Do(func() {
-		close(l.gone)
-		if l.packets != nil {
-			_ = l.packets.SetReadDeadline(time.Unix(1, 0)) // wakes ReadFrom
-		}
-	})
+	l.once.Do(func() { close(l.gone) })
 	return nil
 }
 
 // A packetLease is the UDP side of a lease.
 type packetLease struct {
-	net.PacketConn
-	lease *lease
+	net.PacketConn // of the door
+	lease          *lease
+	once           sync.Once
+	stopped        chan struct{} // closed when reading has ended
+}
+
+func newPacketLease(l *lease) *packetLease {
+	return &packetLease{PacketConn: l.packets, lease: l, stopped: make(chan struct{})}
 }
 
 // ReadFrom is part of [net.PacketConn].
-func (p packetLease) ReadFrom(b []byte) (int, net.Addr, error) {
-	n, addr, err := p.PacketConn.ReadFrom(b)
-	if err == nil {
-		return n, addr, nil
-	}
+func (p *packetLease) ReadFrom(b []byte) (int, net.Addr, error) {
 	select {
-	case <-p.lease.gone:
-		err = net.ErrClosed
+	case <-p.lease.gone: // rather than take a datagram along
+		return 0, nil, net.ErrClosed
+	case <-p.stopped:
+		return 0, nil, os.ErrDeadlineExceeded
 	default:
 	}
-	return n, addr, err
+	select {
+	case m := <-p.lease.mail:
+		return copy(b, m.data), m.from, m.err
+	case <-p.stopped:
+		return 0, nil, os.ErrDeadlineExceeded
+	case <-p.lease.gone:
+	case <-p.lease.shut:
+	}
+	return 0, nil, net.ErrClosed
 }
 
 // Close is part of [net.PacketConn].
-func (p packetLease) Close() error { return p.lease.Close() }
+func (p *packetLease) Close() error { return p.lease.Close() }
+
+// SetDeadline is part of [net.PacketConn].
+func (p *packetLease) SetDeadline(time.Time) error { return os.ErrNoDeadline }
+
+// SetReadDeadline ends reading when t is over; other deadlines it does not know.
+func (p *packetLease) SetReadDeadline(t time.Time) error {
+	if t.IsZero() || t.After(time.Now()) {
+		return os.ErrNoDeadline
+	}
+	p.once.Do(func() { close(p.stopped) })
+	return nil
+}

@@ -81,6 +81,9 @@ func parseModes(texts []string) ([]mode.Spec, error) {
 		if specs[i], err = mode.Parse(text); err != nil {
 			return nil, err
 		}
+		if err = proxy.Supports(specs[i]); err != nil {
+			return nil, err
+		}
 	}
 	return specs, nil
 }
@@ -225,7 +228,7 @@ func (f *front) admit() {
 		lease := g.lease
 		go f.watch(g.spec, func() error { return f.engine.Serve(lease, g.spec) })
 		if g.door.packets != nil {
-			packets := packetLease{g.door.packets, lease}
+			packets := newPacketLease(lease)
 			go f.watch(g.spec, func() error { return f.engine.ServePacket(packets, g.spec) })
 		}
 	}

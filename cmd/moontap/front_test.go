@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"moontap/proxy/mode"
 )
 
 // startSession runs a session as dump does, on a free port.
@@ -246,6 +248,111 @@ func TestFrontPutsPortsBack(t *testing.T) {
 	}
 	if body, err := via(t, "127.0.0.1:"+port, origin.URL+"/p"); body != "this is /p" {
 		t.Errorf("got %q, %v", body, err)
+	}
+}
+
+// The default port is that of the mode, unless there is an option.
+func TestAddress(t *testing.T) {
+	for _, tt := range []struct{ spec, port, host, want string }{
+		{"regular", "", "127.0.0.1", "127.0.0.1:8080"},
+		{"socks5", "", "127.0.0.1", "127.0.0.1:1080"},
+		{"dns", "", "127.0.0.1", "127.0.0.1:53"},
+		{"reverse:dns://8.8.8.8", "", "::1", "[::1]:53"},
+		{"socks5", "9090", "", ":9090"},
+		{"transparent@8081", "9090", "0.0.0.0", "0.0.0.0:8081"},
+		{"socks5@[::1]:8081", "9090", "0.0.0.0", "[::1]:8081"},
+	} {
+		opts, err := allOptions()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := opts.Parse("listen_host", tt.host); err != nil {
+			t.Fatal(err)
+		}
+		if tt.port != "" {
+			if err := opts.Parse("listen_port", tt.port); err != nil {
+				t.Fatal(err)
+			}
+		}
+		spec, err := mode.Parse(tt.spec)
+		if got := address(opts, spec); err != nil || got != tt.want {
+			t.Errorf("%s with %q, %q: %s, %v; want %s", tt.spec, tt.host, tt.port, got, err, tt.want)
+		}
+	}
+}
+
+// A door for UDP is handed on like one for TCP: what comes between two leases is
+// not lost.
+func TestDoorForPackets(t *testing.T) {
+	d, err := openDoor("127.0.0.1:0", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	if tcp, udp := d.Addr().String(), d.packets.LocalAddr().String(); tcp != udp {
+		t.Fatalf("TCP is at %s, UDP at %s", tcp, udp)
+	}
+	client, err := net.Dial("udp", d.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	receive := func(p net.PacketConn, want string) {
+		t.Helper()
+		b := make([]byte, 100)
+		n, from, err := p.ReadFrom(b)
+		if err != nil || string(b[:n]) != want || from.String() != client.LocalAddr().String() {
+			t.Errorf("got %q from %v, %v; want %q", b[:n], from, err, want)
+		}
+	}
+	first := d.lease()
+	fmt.Fprint(client, "one")
+	receive(newPacketLease(first), "one")
+	ended := make(chan error)
+	go func() {
+		_, _, err := newPacketLease(first).ReadFrom(make([]byte, 100))
+		ended <- err
+	}()
+	first.Close()
+	if err := <-ended; !errors.Is(err, net.ErrClosed) {
+		t.Errorf("a closed lease reads: %v", err)
+	}
+	fmt.Fprint(client, "two")
+	second := d.lease()
+	receive(newPacketLease(second), "two")
+	go func() {
+		_, _, err := newPacketLease(second).ReadFrom(make([]byte, 100))
+		ended <- err
+	}()
+	d.Close()
+	if err := <-ended; !errors.Is(err, net.ErrClosed) {
+		t.Errorf("a closed door reads: %v", err)
+	}
+	if _, err := openDoor("127.0.0.1:x", true); err == nil {
+		t.Error("a door without a port")
+	}
+}
+
+// A mode that takes UDP too gets a door of its own where another mode was.
+func TestGateForPackets(t *testing.T) {
+	s := startSession(t)
+	_, port, _ := net.SplitHostPort(s.front.addr())
+	n, _ := strconv.Atoi(port)
+	old := s.front.gates
+	gates, err := s.front.open(old, []mode.Spec{{Kind: mode.DNS, ListenPort: n}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeDoors(gates, nil)
+	if gates[0].door == old[0].door || gates[0].door.packets == nil {
+		t.Error("the door has no UDP")
+	}
+	if got := gates[0].door.Addr().String(); got != s.front.addr() {
+		t.Errorf("it is at %s; want %s", got, s.front.addr())
+	}
+	again, err := s.front.open(gates, []mode.Spec{{Kind: mode.DNS, ListenPort: n}})
+	if err != nil || again[0].door != gates[0].door {
+		t.Errorf("the same mode has another door, %v", err)
 	}
 }
 

@@ -4,7 +4,7 @@
 //	moontap run [flags] -- COMMAND  a command with its traffic in the console
 //	moontap dump [flags] [filter]   without a screen: print, save, transform flows
 //	moontap ca ACTION               the CA's certificate: path, export, install
-//	moontap doc [NAME]              the Lua API
+//	moontap doc [NAME]              the Lua API, and the modes
 //
 // Text for people, here and in every package: errors are one lower-case sentence
 // without a full stop that names the thing and the place; a hint stands on a line
@@ -24,6 +24,7 @@ import (
 	"syscall"
 
 	"moontap/luaapi"
+	"moontap/proxy/mode"
 	"moontap/proxy/option"
 )
 
@@ -109,7 +110,8 @@ func help(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 
 // toolHelp is what help says about the tools without flags.
 var toolHelp = map[string]string{
-	"doc":     "usage: moontap doc [name]\n\nPrints the Lua API, or one class, function or member of it: moontap doc Request.\n",
+	"doc": "usage: moontap doc [name]\n\nPrints the Lua API, or one class, function or member of it: moontap doc Request.\n" +
+		"moontap doc modes explains the modes of the proxy.\n",
 	"help":    "usage: moontap help [run|dump|ca|doc|version]\n\nExplains the console and its flags, or another command.\n",
 	"version": "usage: moontap version\n\nPrints the version.\n",
 }
@@ -123,8 +125,21 @@ func unknownTool(name string) error {
 	return fmt.Errorf("there is no command %q\nhint: the commands are run, dump, ca and doc; without one moontap opens the console", name)
 }
 
+// document is what is written about name: a part of the Lua API, its index when
+// name is empty, or the modes.
+func document(name string) (string, error) {
+	switch name {
+	case "modes", "mode":
+		return mode.Page(), nil
+	case "":
+		text, err := luaapi.Doc("")
+		return strings.TrimRight(text, "\n") + "\n\nAlso: doc modes explains the modes of the proxy.\n", err
+	}
+	return luaapi.Doc(name)
+}
+
 func printDoc(args []string, stdout io.Writer) error {
-	text, err := luaapi.Doc(strings.Join(args, " "))
+	text, err := document(strings.Join(args, " "))
 	if err != nil {
 		return err
 	}

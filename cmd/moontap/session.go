@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"moontap/flowstore"
@@ -13,6 +15,7 @@ import (
 	"moontap/luaapi"
 	"moontap/proxy"
 	"moontap/proxy/addon"
+	"moontap/proxy/auth"
 	"moontap/proxy/ca"
 	"moontap/proxy/command"
 	"moontap/proxy/dns"
@@ -125,7 +128,7 @@ func (s *session) open(out proxy.Publisher) error {
 		s.front.engine.Apply(settings)
 		return nil
 	}, append(slices.Clone(tlsOptionNames), "ssl_insecure", "keep_host_header", "body_size_limit", "stream_large_bodies",
-		"dns_use_hosts_file", "dns_name_servers")...)
+		"dns_use_hosts_file", "dns_name_servers", "block_global", "block_private", "proxyauth", "upstream_auth")...)
 	s.opts.OnChange(s.front.change, "mode", "listen_host", "listen_port", "server")
 	s.opts.OnChange(func([]string) error { return errors.New("takes effect at the start only") }, "confdir")
 	return nil
@@ -144,16 +147,20 @@ func (s *session) engineSettings() (proxy.Settings, error) {
 
 // engineSettings translates options for the engine.
 func engineSettings(opts *option.Set, authority *ca.Authority) (proxy.Settings, error) {
-	set := proxy.Settings{Insecure: opts.Bool("ssl_insecure"), KeepHostHeader: opts.Bool("keep_host_header")}
-	set.DNS.NoHosts = !opts.Bool("dns_use_hosts_file")
-	for _, text := range opts.List("dns_name_servers") {
-		addr, err := dns.ServerAddr(text)
-		if err != nil {
-			return set, fmt.Errorf("dns_name_servers: %q is not the address of a name server, such as 1.1.1.1 or [::1]:5353", text)
-		}
-		set.DNS.NameServers = append(set.DNS.NameServers, addr)
+	set := proxy.Settings{
+		Insecure: opts.Bool("ssl_insecure"), KeepHostHeader: opts.Bool("keep_host_header"),
+		BlockGlobal: opts.Bool("block_global"), BlockPrivate: opts.Bool("block_private"),
+	}
+	if user, password, ok := strings.Cut(opts.Str("upstream_auth"), ":"); ok {
+		set.UpstreamAuth = url.UserPassword(user, password)
 	}
 	var err error
+	if set.ProxyAuth, err = auth.Parse(opts.Str("proxyauth"), expandHome); err != nil {
+		return set, err
+	}
+	if err = dnsSettings(opts, &set); err != nil {
+		return set, err
+	}
 	if set.TrustedCA, err = trustedCA(opts); err != nil {
 		return set, err
 	}
@@ -174,6 +181,18 @@ func engineSettings(opts *option.Set, authority *ca.Authority) (proxy.Settings, 
 		set.StreamLargeBodies = 1 // zero is the default to the engine; here it means all
 	}
 	return set, err
+}
+
+func dnsSettings(opts *option.Set, set *proxy.Settings) error {
+	set.DNS.NoHosts = !opts.Bool("dns_use_hosts_file")
+	for _, text := range opts.List("dns_name_servers") {
+		addr, err := dns.ServerAddr(text)
+		if err != nil {
+			return fmt.Errorf("dns_name_servers: %q is not the address of a name server, such as 1.1.1.1 or [::1]:5353", text)
+		}
+		set.DNS.NameServers = append(set.DNS.NameServers, addr)
+	}
+	return nil
 }
 
 func size(opts *option.Set, name string) (int64, error) {

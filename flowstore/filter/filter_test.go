@@ -437,8 +437,14 @@ func TestNoAllocations(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if n := testing.AllocsPerRun(100, func() { x.Match(f) }); n != 0 {
-			t.Errorf("Parse(%q).Match allocates %v times", expr, n)
+		// The best of several: regexp's pools are emptied now and then, and at random
+		// under the race detector.
+		least := testing.AllocsPerRun(100, func() { x.Match(f) })
+		for range 9 {
+			least = min(least, testing.AllocsPerRun(100, func() { x.Match(f) }))
+		}
+		if least != 0 {
+			t.Errorf("Parse(%q).Match allocates %v times", expr, least)
 		}
 	}
 }

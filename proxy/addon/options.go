@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"moontap/flowstore/filter"
+	"moontap/proxy/auth"
 	"moontap/proxy/mode"
 	"moontap/proxy/option"
 )
@@ -37,17 +38,35 @@ func listenOptions() []option.Option {
 		},
 		{
 			Name: "listen_host", Kind: option.String, Default: "127.0.0.1",
-			Help: `Address to listen on. "" or 0.0.0.0 lets other machines in, unlike the default.`,
+			Help: `Address to listen on. "" or 0.0.0.0 lets other machines in, unlike the default; see block_global.`,
 		},
 		{
 			Name: "listen_port", Kind: option.OptInt, Check: checkPort,
-			Help: "Port to listen on, 8080 when unset; 0 takes any free one.",
+			Help: "Port to listen on; 0 takes any free one. Unset, it is that of the mode: 1080 for socks5, 53 for dns, else 8080.",
 		},
 		{
 			Name: "mode", Kind: option.Strings, Default: []string{"regular"}, Check: checkMode,
-			Choices: []string{"regular", "upstream:http://", "reverse:https://", "dns", "reverse:dns://"},
+			Choices: []string{"regular", "upstream:http://", "reverse:https://", "socks5", "transparent", "dns", "reverse:dns://"},
 			Help: "What clients take the proxy for: regular, upstream:URL (everything goes through the proxy at URL), " +
-				"reverse:URL (clients think it is that server) or dns (a name server). Append @port or @host:port to listen there. Several are in force at once.",
+				"reverse:URL (clients think it is that server), socks5, transparent or dns. Append @port or @host:port to listen " +
+				"there. Several are in force at once. See moontap doc modes.",
+		},
+		{
+			Name: "block_global", Kind: option.Bool, Default: true,
+			Help: "Refuse clients with public addresses.",
+		},
+		{
+			Name: "block_private", Kind: option.Bool, Default: false,
+			Help: "Refuse clients with private addresses, other than this machine.",
+		},
+		{
+			Name: "proxyauth", Kind: option.OptString, Check: checkProxyAuth,
+			Help: `Ask clients for a user and password: "user:password", "any", or "@path" for an htpasswd file, which is read when this is set. ` +
+				"What is not HTTP or SOCKS cannot answer and is refused.",
+		},
+		{
+			Name: "upstream_auth", Kind: option.OptString, Check: checkUpstreamAuth,
+			Help: "User and password, with a colon between them, for the upstream proxy or for the server behind a reverse proxy.",
 		},
 		{
 			Name: "server", Kind: option.Bool, Default: true,
@@ -216,6 +235,18 @@ func checkMode(v any) error {
 		if _, err := mode.Parse(text); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+func checkProxyAuth(v any) error {
+	text, _ := v.(string)
+	return auth.Check(text)
+}
+
+func checkUpstreamAuth(v any) error {
+	if text, ok := v.(string); ok && text != "" && strings.IndexByte(text, ':') <= 0 {
+		return errors.New("upstream_auth is user:password")
 	}
 	return nil
 }

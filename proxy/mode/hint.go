@@ -3,23 +3,35 @@ package mode
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
 
+// planned are the modes of mitmproxy that moontap does not have.
+var planned = []string{"local", "wireguard", "tun", "osproxy"}
+
+// plannedSchemes are the schemes that reverse has there, and not here.
+var plannedSchemes = []string{"udp", "dtls", "quic", "http3"}
+
 // unknown explains why word begins no mode spec.
 func unknown(word string) error {
 	lower := strings.ToLower(word)
+	words := make([]string, len(docs))
+	for i, d := range docs {
+		words[i] = d.Word
+	}
+	list := strings.Join(words[:len(words)-1], ", ") + " or " + words[len(words)-1]
 	switch {
 	case lower == "":
-		return errors.New("use regular, upstream:SERVER or reverse:SERVER")
+		return errors.New("use " + list)
 	case slices.Contains(planned, lower):
 		return fmt.Errorf("%s is not supported yet", lower)
 	case lower == "http" || lower == "https":
 		return errors.New("put upstream: before another proxy's URL, or reverse: before a server's")
 	}
 	best, score := "", 0
-	for _, m := range []string{"regular", "upstream", "reverse"} {
+	for _, m := range words {
 		if n := likeness(lower, m); n > score {
 			best, score = m, n
 		}
@@ -27,7 +39,16 @@ func unknown(word string) error {
 	if best != "" && 2*score >= max(len(lower), len(best)) {
 		return fmt.Errorf("there is no mode %s (did you mean %s?)", word, best)
 	}
-	return fmt.Errorf("there is no mode %s; use regular, upstream:SERVER or reverse:SERVER", word)
+	return fmt.Errorf("there is no mode %s; use %s", word, list)
+}
+
+// badScheme explains why kind has no such scheme.
+func badScheme(kind Kind, scheme string) error {
+	if lower := strings.ToLower(scheme); kind == Reverse && slices.Contains(plannedSchemes, lower) {
+		return fmt.Errorf("%s:%s is not supported yet", kind, lower)
+	}
+	names := slices.Sorted(maps.Keys(schemePorts[kind]))
+	return fmt.Errorf("scheme %q is not supported, use %s", scheme, strings.Join(names, ", "))
 }
 
 // likeness counts the letters that a and b have in common at both ends.

@@ -17,21 +17,27 @@ type Kind uint8
 
 // The kinds of mode.
 const (
-	Regular  Kind = iota // clients know that they talk to a proxy
-	Upstream             // as Regular, and everything goes through another proxy
-	Reverse              // clients think that they talk to one server
-	DNS                  // clients ask questions of a DNS server
+	Regular     Kind = iota // clients know that they talk to a proxy
+	Upstream                // as Regular, and everything goes through another proxy
+	Reverse                 // clients think that they talk to one server
+	SOCKS5                  // clients speak SOCKS 5 and nothing else
+	Transparent             // clients know nothing; the kernel redirects them
+	DNS                     // clients ask questions of a DNS server
 )
 
 // String returns the word that specs begin with.
-func (k Kind) String() string { return [...]string{"regular", "upstream", "reverse", "dns"}[k] }
+func (k Kind) String() string { return docs[k].Word }
+
+// hasServer reports whether specs of this kind name a server.
+func (k Kind) hasServer() bool { return k == Upstream || k == Reverse }
 
 // A Spec is a parsed mode. The zero value is the regular mode.
 type Spec struct {
 	Kind Kind
-	// Scheme ("http" or "https", for Reverse also "dns"), Host (without brackets,
-	// lower case) and Port are the upstream proxy or the server behind a reverse
-	// proxy. They are empty for Regular and DNS, and all set otherwise.
+	// Scheme, Host (without brackets, lower case) and Port are the upstream
+	// proxy or the server behind a reverse proxy. They are empty for other
+	// kinds, and all set for these. Scheme is "http", "https" or "socks5" for
+	// Upstream, and "http", "https", "h2c", "tcp", "tls" or "dns" for Reverse.
 	Scheme string
 	Host   string
 	Port   int
@@ -42,22 +48,21 @@ type Spec struct {
 	ListenPort int
 }
 
-// planned are the modes of mitmproxy that moontap does not have.
-var planned = []string{"socks5", "transparent", "local", "wireguard", "tun", "osproxy"}
-
 // Parse reads a mode spec:
 //
-//	spec   = ( "regular" | "dns"
+//	spec   = ( "regular" | "socks5" | "transparent" | "dns"
 //	         | "upstream:" [ scheme "://" ] [ user ":" password "@" ] host [ ":" port ]
 //	         | "reverse:"  [ scheme "://" ] host [ ":" port ]
 //	         ) [ "@" [ host ":" ] port ]
-//	scheme = "http" | "https" | "dns"    ; dns for reverse only
+//	scheme = "http" | "https"
+//	       | "socks5" | "socks5h"            ; upstream only, the same
+//	       | "h2c" | "tcp" | "tls" | "dns"   ; reverse only
 //
 // Without a scheme upstream means http and reverse https, without a port the
-// scheme's own; a "/" may end the URL. User and password are percent-decoded.
-// "a:1@b:2" is host a, port 1, listening on b:2, as in mitmproxy: a password
-// that could be a port number needs one of its digits percent-encoded. Errors
-// name the spec, without its password.
+// scheme's own, which tcp and tls do not have; a "/" may end the URL. User and
+// password are percent-decoded. "a:1@b:2" is host a, port 1, listening on b:2, as
+// in mitmproxy: a password that could be a port number needs one of its digits
+// percent-encoded. Errors name the spec, without its password.
 func Parse(spec string) (Spec, error) {
 	s, err := parse(strings.TrimSpace(spec))
 	if err != nil {
@@ -74,37 +79,57 @@ func parse(spec string) (Spec, error) {
 		_, listen, _ = strings.Cut(spec, "@")
 	}
 	var s Spec
-	switch strings.ToLower(word) {
-	case "regular", "dns":
-		if strings.EqualFold(word, "dns") {
-			s.Kind = DNS
-		}
-		if hasRest {
-			return s, fmt.Errorf("%s takes no %q", s.Kind, ":"+rest)
-		}
-		if hasListen {
-			return s, s.setListen(listen)
-		}
-		return s, nil
-	case "upstream":
-		s.Kind, s.Scheme = Upstream, "http"
-	case "reverse":
-		s.Kind, s.Scheme = Reverse, "https"
-	default:
+	var ok bool
+	if s.Kind, ok = kindOf(strings.ToLower(word)); !ok {
 		return s, unknown(word)
 	}
-	if rest == "" {
+	switch {
+	case s.Kind.hasServer() && rest == "":
+		s.Scheme = defaultScheme(s.Kind)
 		return s, fmt.Errorf("%s needs a server, for example %s:%s://example.com", s.Kind, s.Kind, s.Scheme)
+	case s.Kind.hasServer():
+		return s, s.setServer(rest)
+	case hasRest:
+		return s, fmt.Errorf("%s takes no %q", s.Kind, ":"+rest)
+	case hasListen:
+		return s, s.setListen(listen)
 	}
-	return s, s.setServer(rest)
+	return s, nil
+}
+
+func kindOf(word string) (Kind, bool) {
+	for _, d := range docs {
+		if d.Word == word {
+			return d.Kind, true
+		}
+	}
+	return 0, false
+}
+
+func defaultScheme(k Kind) string {
+	if k == Reverse {
+		return "https"
+	}
+	return "http"
+}
+
+// schemePorts has the schemes that a kind can have, with the port of each; 0
+// means that the spec must name one.
+var schemePorts = map[Kind]map[string]int{
+	Upstream: {"http": 80, "https": 443, "socks5": 1080},
+	Reverse:  {"http": 80, "https": 443, "h2c": 80, "tcp": 0, "tls": 0, "dns": 53},
 }
 
 // setServer reads what follows "upstream:" or "reverse:".
 func (s *Spec) setServer(text string) error {
+	s.Scheme = defaultScheme(s.Kind)
 	if scheme, rest, ok := strings.Cut(text, "://"); ok {
 		s.Scheme, text = strings.ToLower(scheme), rest
-		if s.Scheme != "http" && s.Scheme != "https" && (s.Scheme != "dns" || s.Kind != Reverse) {
-			return fmt.Errorf("scheme %q is not supported, use http or https", scheme)
+		if s.Scheme == "socks5h" {
+			s.Scheme = "socks5"
+		}
+		if _, ok := schemePorts[s.Kind][s.Scheme]; !ok {
+			return badScheme(s.Kind, scheme)
 		}
 	}
 	if i := strings.LastIndexByte(text, '@'); i >= 0 && isListen(text[:i], text[i+1:]) {
@@ -134,10 +159,13 @@ func (s *Spec) setTarget(text string) error {
 	if err != nil {
 		return err
 	}
-	s.Host, s.Port = host, port
 	if port == 0 {
-		s.Port = map[string]int{"http": 80, "https": 443, "dns": dnsPort}[s.Scheme]
+		port = schemePorts[s.Kind][s.Scheme]
 	}
+	if port == 0 {
+		return fmt.Errorf("%s needs a port: %s:%s://%s:PORT", s.Scheme, s.Kind, s.Scheme, text)
+	}
+	s.Host, s.Port = host, port
 	return nil
 }
 
@@ -234,26 +262,26 @@ func isDigits(s string) bool {
 	return s != "" && strings.Trim(s, "0123456789") == ""
 }
 
-const (
-	defaultPort = 8080
-	dnsPort     = 53
-)
-
-// IsDNS reports whether clients speak DNS, over UDP and TCP.
-func (s Spec) IsDNS() bool { return s.Kind == DNS || s.Kind == Reverse && s.Scheme == "dns" }
-
-// DefaultPort is the port to listen on when nobody says otherwise.
+// DefaultPort is where the mode listens when nobody says otherwise.
 func (s Spec) DefaultPort() int {
 	if s.IsDNS() {
-		return dnsPort
+		return docs[DNS].Port
 	}
-	return defaultPort
+	return docs[s.Kind].Port
 }
 
-// Addr returns the host:port of the upstream proxy or server, "" for Regular and
-// DNS.
+// IsDNS reports whether clients ask questions of a DNS server: in the mode dns
+// and in reverse:dns. Such a mode takes UDP beside TCP.
+func (s Spec) IsDNS() bool { return s.Kind == DNS || s.Kind == Reverse && s.Scheme == "dns" }
+
+// IsRaw reports whether all that clients send is for a server that may speak any
+// protocol.
+func (s Spec) IsRaw() bool { return s.Kind == Reverse && (s.Scheme == "tcp" || s.Scheme == "tls") }
+
+// Addr returns the host:port of the upstream proxy or server, "" for a mode that
+// has none.
 func (s Spec) Addr() string {
-	if s.Host == "" {
+	if !s.Kind.hasServer() {
 		return ""
 	}
 	return net.JoinHostPort(s.Host, strconv.Itoa(s.Port))
@@ -262,7 +290,7 @@ func (s Spec) Addr() string {
 // String returns a spec that Parse reads as s, without credentials.
 func (s Spec) String() string {
 	text := s.Kind.String()
-	if s.Host != "" {
+	if s.Kind.hasServer() {
 		text += ":" + s.Scheme + "://" + s.Addr()
 	}
 	switch {

@@ -64,6 +64,18 @@ func TestParse(t *testing.T) {
 		{"reverse:dns://1.1.1.1", reverse("dns", "1.1.1.1", 53)},
 		{"reverse:dns://[::1]:5300@5353", listen(reverse("dns", "::1", 5300), "", 5353)},
 		{"reverse:http://bücher.example", reverse("http", "bücher.example", 80)},
+		{"reverse:h2c://a", reverse("h2c", "a", 80)},
+		{"reverse:tcp://a:5432", reverse("tcp", "a", 5432)},
+		{"reverse:tls://[::1]:993@[::1]:994", listen(reverse("tls", "::1", 993), "::1", 994)},
+		{"reverse:dns://8.8.8.8", reverse("dns", "8.8.8.8", 53)},
+		{"reverse:dns://8.8.8.8:5353@53", listen(reverse("dns", "8.8.8.8", 5353), "", 53)},
+		{"upstream:socks5://a", upstream("socks5", "a", 1080)},
+		{"upstream:SOCKS5H://u:p@a:9050", user(upstream("socks5", "a", 9050), "u", "p")},
+		{"socks5", mode.Spec{Kind: mode.SOCKS5}},
+		{"socks5@127.0.0.1:1081", listen(mode.Spec{Kind: mode.SOCKS5}, "127.0.0.1", 1081)},
+		{"Transparent@80", listen(mode.Spec{Kind: mode.Transparent}, "", 80)},
+		{"dns", mode.Spec{Kind: mode.DNS}},
+		{"dns@[::]:53", listen(mode.Spec{Kind: mode.DNS}, "::", 53)},
 	}
 	for _, tt := range tests {
 		got, err := mode.Parse(tt.spec)
@@ -87,9 +99,20 @@ func TestParseErrors(t *testing.T) {
 		{"reguler", "did you mean regular?"},
 		{"revers:http://a", "did you mean reverse?"},
 		{"upstrem:http://a", "did you mean upstream?"},
-		{"quux", "use regular, upstream:SERVER or reverse:SERVER"},
-		{"socks5", "socks5 is not supported yet"},
-		{"transparent@80", "transparent is not supported yet"},
+		{"quux", "use regular, upstream, reverse, socks5, transparent or dns"},
+		{"sock5", "did you mean socks5?"},
+		{"transparnt@80", "did you mean transparent?"},
+		{"socks5:a", "socks5 takes no"},
+		{"transparent:80", "transparent takes no"},
+		{"dns:8.8.8.8", "dns takes no"},
+		{"dns@x", "not a port"},
+		{"tun:tap0", "tun is not supported yet"},
+		{"reverse:tcp://a", "tcp needs a port: reverse:tcp://a:PORT"},
+		{"reverse:tls://a/", "tls needs a port"},
+		{"reverse:udp://a:1", "reverse:udp is not supported yet"},
+		{"reverse:HTTP3://a", "reverse:http3 is not supported yet"},
+		{"reverse:socks5://a", "use dns, h2c, http, https, tcp, tls"},
+		{"upstream:h2c://a", "use http, https, socks5"},
 		{"local:curl", "local is not supported yet"},
 		{"WireGuard", "wireguard is not supported yet"},
 		{"http://proxy:3128", "put upstream: before"},
@@ -157,15 +180,74 @@ func TestNoPasswordIsShown(t *testing.T) {
 	}
 }
 
-func TestAddr(t *testing.T) {
-	for spec, want := range map[string]string{
-		"regular":               "",
-		"reverse:https://a":     "a:443",
-		"upstream:http://[::1]": "[::1]:80",
+func TestAddrAndPort(t *testing.T) {
+	for _, tt := range []struct {
+		spec, addr string
+		port       int
+		dns, raw   bool
+	}{
+		{spec: "regular", port: 8080},
+		{spec: "reverse:https://a", addr: "a:443", port: 8080},
+		{spec: "reverse:dns://a", addr: "a:53", port: 53, dns: true},
+		{spec: "reverse:tcp://a:1", addr: "a:1", port: 8080, raw: true},
+		{spec: "reverse:tls://a:1", addr: "a:1", port: 8080, raw: true},
+		{spec: "upstream:http://[::1]", addr: "[::1]:80", port: 8080},
+		{spec: "socks5", port: 1080},
+		{spec: "transparent", port: 8080},
+		{spec: "dns", port: 53, dns: true},
 	} {
-		s, err := mode.Parse(spec)
-		if got := s.Addr(); err != nil || got != want {
-			t.Errorf("Parse(%q).Addr() = %q, %v; want %q", spec, got, err, want)
+		s, err := mode.Parse(tt.spec)
+		if err != nil {
+			t.Errorf("Parse(%q): %v", tt.spec, err)
+			continue
+		}
+		if got := s.Addr(); got != tt.addr {
+			t.Errorf("Parse(%q).Addr() = %q; want %q", tt.spec, got, tt.addr)
+		}
+		if got := s.DefaultPort(); got != tt.port {
+			t.Errorf("Parse(%q).DefaultPort() = %d; want %d", tt.spec, got, tt.port)
+		}
+		if s.IsDNS() != tt.dns || s.IsRaw() != tt.raw {
+			t.Errorf("Parse(%q): IsDNS %v, IsRaw %v; want %v, %v", tt.spec, s.IsDNS(), s.IsRaw(), tt.dns, tt.raw)
+		}
+	}
+}
+
+// The table is in the order of the kinds, and every mode in its examples can be
+// parsed.
+func TestDocs(t *testing.T) {
+	for i, d := range mode.Docs() {
+		if int(d.Kind) != i || d.Kind.String() != d.Word || d.Brief == "" || !strings.HasSuffix(d.Help, ".") {
+			t.Errorf("entry %d of the table: %+v", i, d)
+		}
+		if !strings.Contains(mode.Page(), "\n"+d.Syntax) || !strings.Contains(mode.Markdown(), d.Syntax) {
+			t.Errorf("%s is not on the page or in the table", d.Word)
+		}
+		found := false
+		for _, e := range d.Examples {
+			found = found || d.Kind == mode.Regular
+			_, rest, ok := strings.Cut(e.Line, " -m ")
+			if !ok {
+				continue
+			}
+			spec, _, _ := strings.Cut(rest, " ")
+			s, err := mode.Parse(spec)
+			if err != nil || s.Kind != d.Kind {
+				t.Errorf("example %q: %v, %v", e.Line, s.Kind, err)
+			}
+			found = true
+		}
+		if !found {
+			t.Errorf("%s has no example", d.Word)
+		}
+	}
+}
+
+func TestPageLines(t *testing.T) {
+	for line := range strings.SplitSeq(mode.Page(), "\n") {
+		example := strings.HasPrefix(line, strings.Repeat(" ", 8))
+		if len(line) > 110 && !example || strings.Contains(strings.TrimLeft(line, " "), "  ") {
+			t.Errorf("line %q", line)
 		}
 	}
 }
@@ -175,6 +257,7 @@ func FuzzParse(f *testing.F) {
 	for _, s := range []string{
 		"regular", "regular@80", "regular@[::1]:80", "upstream:http://a:b@c:1@2", "reverse:https://[fe80::1%eth0]:1",
 		"upstream:http://a:1@b:2", "reverse:a@0", "@", ":", "upstream:http://@", "reverse:http://a@@1",
+		"socks5@1", "transparent", "dns@[::]:53", "reverse:tcp://a:1", "reverse:dns://a@b:1", "upstream:socks5h://a:b@c",
 	} {
 		f.Add(s)
 	}
