@@ -29,8 +29,9 @@ var mayImport = map[string][]string{
 	"proxy/command":         {"flowstore/flow"},
 	"proxy/ca":              {},
 	"proxy/mode":            {},
+	"proxy/ws":              {},
 	"proxy/http1":           {"flowstore/flow"}, // heads are flow.Header: no second header type
-	"proxy":                 {"flowstore/flow", "proxy/hook", "proxy/ca", "proxy/mode", "proxy/http1"},
+	"proxy":                 {"flowstore/flow", "proxy/hook", "proxy/ca", "proxy/mode", "proxy/ws", "proxy/http1"},
 	"proxy/addon": {
 		"flowstore/flow", "flowstore/filter", "flowstore", "flowstore/flowfile",
 		"proxy/hook", "proxy/option", "proxy/command", "proxy/mode", // the option "mode" is checked when it is set
@@ -60,7 +61,7 @@ var onlyIn = map[string][]string{
 	"github.com/yuin/gopher-lua":  {"luaapi", "luaapi/runtime"},
 	"github.com/rivo/tview":       {"tui", "tui/widget"},
 	"github.com/gdamore/tcell":    {"tui", "tui/theme", "tui/keymap", "tui/widget"},
-	"github.com/klauspost":        {"flowstore/flow"},
+	"github.com/klauspost":        {"flowstore/flow", "proxy/ws"}, // content codings; permessage-deflate
 	"github.com/andybalholm":      {"flowstore/flow"},
 	"github.com/goccy/go-yaml":    {"cmd/moontap"},
 	"github.com/fsnotify":         {"luaapi"},
