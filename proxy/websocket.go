@@ -18,7 +18,7 @@ import (
 
 // closeGrace is how long the rest of a WebSocket may take when both sides have
 // said that they close it, or one side is gone.
-const closeGrace = 10 * time.Second
+const closeGrace = 2 * time.Second
 
 // A protocolError is a peer's breach of the protocol, after which its frames
 // cannot be followed any more.

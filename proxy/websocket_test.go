@@ -71,8 +71,14 @@ func closing(code int, reason string) (ws.Header, string) {
 }
 
 // say sends a message as the client, and hear as the server.
-func (p *peer) say(h ws.Header, payload string) []byte  { p.t.Helper(); return p.frame(true, h, payload) }
-func (p *peer) tell(h ws.Header, payload string) []byte { p.t.Helper(); return p.frame(false, h, payload) }
+func (p *peer) say(h ws.Header, payload string) []byte {
+	p.t.Helper()
+	return p.frame(true, h, payload)
+}
+func (p *peer) tell(h ws.Header, payload string) []byte {
+	p.t.Helper()
+	return p.frame(false, h, payload)
+}
 
 const upgrade = "HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" +
 	"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: chat\r\n\r\n"
@@ -461,8 +467,11 @@ func TestWebSocketBreaches(t *testing.T) {
 func TestWebSocketHooks(t *testing.T) {
 	var events []string
 	h := &streams{
-		start: func(f *flow.Flow) error { events = append(events, fmt.Sprint("start ", f.Stream.WebSocket)); return nil },
-		end:   func(f *flow.Flow) error { events = append(events, fmt.Sprint("end ", f.Stream.Close.Code)); return nil },
+		start: func(f *flow.Flow) error {
+			events = append(events, fmt.Sprint("start ", f.Stream.WebSocket))
+			return nil
+		},
+		end: func(f *flow.Flow) error { events = append(events, fmt.Sprint("end ", f.Stream.Close.Code)); return nil },
 		message: func(f *flow.Flow, m *flow.StreamMessage) error {
 			if m != &f.Stream.Messages[len(f.Stream.Messages)-1] {
 				t.Error("the message is not the last of the flow")

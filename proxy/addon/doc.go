@@ -12,12 +12,14 @@ import (
 	"moontap/proxy/option"
 )
 
-// Config is what the features work on. All fields but Expand are required.
+// Config is what the features work on. All fields but Inject and Expand are required.
 type Config struct {
 	Options *option.Set
 	Store   *flowstore.Store
 	// Kill ends a flow in progress; false when there is none with this id.
 	Kill func(id flow.ID) bool
+	// Inject sends a message in a flow of messages in progress. Nil refuses.
+	Inject func(id flow.ID, toClient bool, data []byte, text bool) error
 	// Expand replaces "~" at the start of a path. Nil changes nothing.
 	Expand func(path string) string
 	Log    *slog.Logger
@@ -28,6 +30,7 @@ type Config struct {
 func Commands(cfg Config, in *Interceptor) []command.Command {
 	var all []command.Command
 	all = append(all, progressCommands(cfg, in)...)
+	all = append(all, messageCommands(cfg)...)
 	all = append(all, noteCommands(cfg)...)
 	all = append(all, editCommands(cfg)...)
 	all = append(all, viewCommands(cfg, in)...)
