@@ -176,6 +176,9 @@ func statusRole(code int) theme.Role {
 }
 
 func cellType(c cell) (string, theme.Role) {
+	if s := c.f.Stream; s != nil {
+		return c.th.Glyph(theme.Exchange) + size(int64(s.Count())), theme.Accent
+	}
 	if c.f.Response == nil {
 		return "", theme.Dim
 	}
@@ -184,7 +187,9 @@ func cellType(c cell) (string, theme.Role) {
 
 func cellSize(c cell) (string, theme.Role) {
 	r := c.f.Response
-	switch {
+	switch s := c.f.Stream; {
+	case s != nil:
+		return size(s.Size), theme.Dim
 	case r == nil:
 		return "", theme.Dim
 	case r.Missing && !c.f.Live:

@@ -72,6 +72,9 @@ func newSession(opts *option.Set, log *slog.Logger, shutdown context.CancelCause
 		Inject: func(id flow.ID, toClient bool, data []byte, text bool) error {
 			return s.front.engine.Inject(id, toClient, data, text)
 		},
+		Revise: func(id flow.ID, n int, fn func(*flow.StreamMessage)) error {
+			return s.front.engine.Revise(id, n, fn)
+		},
 	}
 	s.cmds.Resolve = func(spec string) ([]*flow.Flow, error) { return s.store.Resolve(spec, flow.ID{}, nil) }
 	var err error

@@ -86,3 +86,37 @@ func unescape(s string) ([]byte, error) {
 	}
 	return b, nil
 }
+
+// heldCommands change messages that are held back.
+func heldCommands(cfg Config) []command.Command {
+	number := command.Param{Name: "number", Type: command.Int}
+	revise := func(a command.Args, fn func(*flow.StreamMessage)) error {
+		if cfg.Revise == nil {
+			return errors.New("the message is not held any more")
+		}
+		return cfg.Revise(a.Flow(0).ID, a.Int(1)-1, fn)
+	}
+	return []command.Command{
+		{
+			Name: "flow.message.set", Quick: true,
+			Help: "Change a message that is held back, by its number from 1. \\n, \\xff and the like stand for bytes.",
+			Params: []command.Param{
+				{Name: "flow", Type: command.Flow}, number, {Name: "message", Type: command.Str},
+			},
+			Run: func(_ context.Context, a command.Args) (any, error) {
+				data, err := unescape(a.Str(2))
+				if err != nil {
+					return nil, err
+				}
+				return nil, revise(a, func(m *flow.StreamMessage) { m.Content = data })
+			},
+		},
+		{
+			Name: "flow.message.drop", Quick: true, Help: "Drop a message that is held back, by its number from 1.",
+			Params: []command.Param{{Name: "flow", Type: command.Flow}, number},
+			Run: func(_ context.Context, a command.Args) (any, error) {
+				return nil, revise(a, func(m *flow.StreamMessage) { m.Dropped = true })
+			},
+		},
+	}
+}
