@@ -152,6 +152,6 @@ func TestMessagesHeld(t *testing.T) {
 		s.keys("<enter>")
 		s.shows("HELD message", "2 of 2")
 		s.keys("ee")
-		s.shows(": flow.message.set @focus 2 ", `tick`)
+		s.shows(`@focus 2 '{"op":"tick","n":2,"s":"EURUSD","b":1.0642}'`)
 	})
 }
