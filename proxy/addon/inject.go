@@ -12,6 +12,8 @@ import (
 	"moontap/proxy/command"
 )
 
+const escapes = " \\n, \\xff and the like stand for bytes."
+
 // messageCommands act on flows of messages in progress.
 func messageCommands(cfg Config) []command.Command {
 	params := []command.Param{
@@ -23,7 +25,7 @@ func messageCommands(cfg Config) []command.Command {
 	return []command.Command{
 		{
 			Name: "inject.websocket", Quick: true, Params: append(params[:3:3], isText),
-			Help: "Send a message to the client or the server of a WebSocket in progress. \\n, \\xff and the like stand for bytes.",
+			Help: "Send a message to the client or the server of a WebSocket in progress." + escapes,
 			Run: func(_ context.Context, a command.Args) (any, error) {
 				f := a.Flow(0)
 				if f.Kind != flow.KindHTTP || f.Stream == nil || !f.Stream.WebSocket {
@@ -32,15 +34,19 @@ func messageCommands(cfg Config) []command.Command {
 				return nil, inject(cfg, f, a, a.Bool(3))
 			},
 		},
-		{
-			Name: "inject.tcp", Quick: true, Params: params,
-			Help: "Send bytes to the client or the server of a TCP flow in progress. \\n, \\xff and the like stand for bytes.",
-			Run: func(_ context.Context, a command.Args) (any, error) {
-				if a.Flow(0).Kind != flow.KindTCP {
-					return nil, errors.New("this is no TCP flow")
-				}
-				return nil, inject(cfg, a.Flow(0), a, false)
-			},
+		injectRaw(cfg, flow.KindTCP, "Send bytes to the client or the server of a TCP flow in progress.", params),
+		injectRaw(cfg, flow.KindUDP, "Send a packet to the client or the server of a UDP flow in progress.", params),
+	}
+}
+
+func injectRaw(cfg Config, kind flow.Kind, help string, params []command.Param) command.Command {
+	return command.Command{
+		Name: "inject." + kind.String(), Quick: true, Params: params, Help: help + escapes,
+		Run: func(_ context.Context, a command.Args) (any, error) {
+			if a.Flow(0).Kind != kind {
+				return nil, fmt.Errorf("this is no %s flow", strings.ToUpper(kind.String()))
+			}
+			return nil, inject(cfg, a.Flow(0), a, false)
 		},
 	}
 }
@@ -99,7 +105,7 @@ func heldCommands(cfg Config) []command.Command {
 	return []command.Command{
 		{
 			Name: "flow.message.set", Quick: true,
-			Help: "Change a message that is held back, by its number from 1. \\n, \\xff and the like stand for bytes.",
+			Help: "Change a message that is held back, by its number from 1." + escapes,
 			Params: []command.Param{
 				{Name: "flow", Type: command.Flow}, number, {Name: "message", Type: command.Str},
 			},
