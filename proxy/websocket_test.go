@@ -119,6 +119,7 @@ func shake(c, o *peer) {
 	c.expectMessage(ws.Close, 0, "\x03\xe8bye")
 	o.Close()
 	c.rest()
+	c.Close()
 }
 
 // talk is a stream in short: > from the client, < from the server, "t" or "b",
@@ -368,11 +369,11 @@ func TestWebSocketCloses(t *testing.T) {
 		},
 		{
 			name: "client gone", want: flow.StreamClose{ByClient: true, Code: ws.Abnormal},
-			act: func(c, o *peer) { c.Close(); o.rest() },
+			act: func(c, o *peer) { c.Close(); o.rest(); o.Close() },
 		},
 		{
 			name: "server gone", want: flow.StreamClose{Code: ws.Abnormal},
-			act: func(c, o *peer) { o.Close(); c.rest() },
+			act: func(c, o *peer) { o.Close(); c.rest(); c.Close() },
 		},
 		{
 			name: "server resets", want: flow.StreamClose{Code: ws.Abnormal},
