@@ -52,7 +52,7 @@ func injectRaw(cfg Config, kind flow.Kind, help string, params []command.Param) 
 }
 
 func inject(cfg Config, f *flow.Flow, a command.Args, text bool) error {
-	data, err := unescape(a.Str(2))
+	data, err := unquoteBytes(a.Str(2))
 	switch {
 	case err != nil:
 		return err
@@ -62,9 +62,9 @@ func inject(cfg Config, f *flow.Flow, a command.Args, text bool) error {
 	return cfg.Inject(f.ID, a.Bool(1), data, text)
 }
 
-// unescape replaces the escapes of Go and Python string literals in s. Quotes
+// unquoteBytes replaces the escapes of Go and Python string literals in s. Quotes
 // need none.
-func unescape(s string) ([]byte, error) {
+func unquoteBytes(s string) ([]byte, error) {
 	var b []byte
 	for s != "" {
 		if s[0] != '\\' {
@@ -110,7 +110,7 @@ func heldCommands(cfg Config) []command.Command {
 				{Name: "flow", Type: command.Flow}, number, {Name: "message", Type: command.Str},
 			},
 			Run: func(_ context.Context, a command.Args) (any, error) {
-				data, err := unescape(a.Str(2))
+				data, err := unquoteBytes(a.Str(2))
 				if err != nil {
 					return nil, err
 				}
