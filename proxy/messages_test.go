@@ -1,7 +1,10 @@
 package proxy_test
 
 import (
+	"bytes"
+	"compress/flate"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -13,29 +16,37 @@ import (
 	"moontap/proxy/ws"
 )
 
-// ends are the codecs of the two ends of a WebSocket.
+// ends are the codecs of the two ends of a WebSocket. The sender's refers to
+// earlier messages as much as it can.
 type ends struct {
-	out *ws.Deflater // of the sender
-	in  ws.Inflater  // of the receiver
+	noContext bool
+	buf       bytes.Buffer
+	out       *flate.Writer // of the sender
+	in        ws.Inflater   // of the receiver
 }
 
 func newEnds(t *testing.T, noContext bool) *ends {
 	t.Helper()
-	out, err := ws.NewDeflater(15, noContext)
-	if err != nil {
+	e := &ends{noContext: noContext, in: ws.Inflater{NoContext: noContext}}
+	var err error
+	if e.out, err = flate.NewWriter(&e.buf, flate.BestCompression); err != nil {
 		t.Fatal(err)
 	}
-	return &ends{out: out, in: ws.Inflater{NoContext: noContext}}
+	return e
 }
 
 // send makes a compressed text message.
 func (e *ends) send(t *testing.T, text string) (ws.Header, string) {
 	t.Helper()
-	b, err := e.out.Deflate([]byte(text))
-	if err != nil {
+	e.buf.Reset()
+	if e.noContext {
+		e.out.Reset(&e.buf)
+	}
+	_, err := e.out.Write([]byte(text))
+	if err = errors.Join(err, e.out.Flush()); err != nil {
 		t.Fatal(err)
 	}
-	return ws.Header{Fin: true, Op: ws.Text, RSV: ws.RSV1}, string(b)
+	return ws.Header{Fin: true, Op: ws.Text, RSV: ws.RSV1}, strings.TrimSuffix(e.buf.String(), "\x00\x00\xff\xff")
 }
 
 // expect reads a message, which may be compressed, and compares its content.

@@ -233,3 +233,24 @@ func FuzzExtensions(f *testing.F) {
 		}
 	})
 }
+
+// What lies further back than the window is not referred to.
+func TestDeflaterKeepsToItsWindow(t *testing.T) {
+	half := make([]byte, 3000)
+	for i := range half {
+		half[i] = byte(rand.Uint32())
+	}
+	for bits, small := range map[int]bool{8: false, 10: false, 13: true, 15: true} {
+		d, err := ws.NewDeflater(bits, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		payload, err := d.Deflate(append(half[:3000:3000], half...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := len(payload) < 4000; got != small {
+			t.Errorf("%d bits: %d bytes", bits, len(payload))
+		}
+	}
+}
