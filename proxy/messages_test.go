@@ -49,21 +49,18 @@ func (e *ends) send(t *testing.T, text string) (ws.Header, string) {
 	return ws.Header{Fin: true, Op: ws.Text, RSV: ws.RSV1}, strings.TrimSuffix(e.buf.String(), "\x00\x00\xff\xff")
 }
 
-// expect reads a message, which may be compressed, and compares its content.
-func (e *ends) expect(p *peer, want string, compressed bool) {
+// expect reads a compressed message and compares its content.
+func (e *ends) expect(p *peer, want string) {
 	p.t.Helper()
-	h, got := p.message()
-	if (h.RSV == ws.RSV1) != compressed {
-		p.t.Fatalf("frame %+v; want compressed %v", h, compressed)
+	h, payload := p.message()
+	if h.RSV != ws.RSV1 {
+		p.t.Fatalf("frame %+v %.200q; want it compressed", h, payload)
 	}
-	if compressed {
-		b, _, err := e.in.Inflate([]byte(got), 1<<30, 1<<30)
-		if err != nil {
-			p.t.Fatalf("%q cannot be decompressed: %v", want, err)
-		}
-		got = string(b)
+	got, _, err := e.in.Inflate([]byte(payload), 1<<30, 1<<30)
+	if err != nil {
+		p.t.Fatalf("%q cannot be decompressed: %v", want, err)
 	}
-	if got != want {
+	if string(got) != want {
 		p.t.Fatalf("got %.200q; want %.200q", got, want)
 	}
 }
@@ -144,8 +141,8 @@ func TestWebSocketDeflateChanged(t *testing.T) {
 				c.say(up.send(t, lorem+text))
 				o.tell(down.send(t, lorem+text))
 				if want != "" {
-					up.expect(o, lorem+want, true)
-					down.expect(c, lorem+want, true)
+					up.expect(o, lorem+want)
+					down.expect(c, lorem+want)
 				}
 			}
 			both("one", "one")
@@ -216,16 +213,16 @@ func TestInject(t *testing.T) {
 		}
 	}
 	c.say(up.send(t, lorem))
-	up.expect(o, lorem, true)
+	up.expect(o, lorem)
 	inject(false, "to the server", true)
 	o.expectMessage(ws.Text, 0, "to the server")
 	inject(true, "\x00to the client", false)
 	c.expectMessage(ws.Binary, 0, "\x00to the client")
 	inject(true, "drop", true)
 	c.say(up.send(t, lorem+"again")) // what it refers to is where it was
-	up.expect(o, lorem+"again", true)
+	up.expect(o, lorem+"again")
 	o.tell(down.send(t, lorem))
-	down.expect(c, lorem, true)
+	down.expect(c, lorem)
 	shake(c, o)
 	final := tp.final(0)
 	for _, want := range []string{">t to the server injected\n", "<b \x00to the client injected\n", "<t drop dropped injected\n"} {

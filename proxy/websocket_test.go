@@ -75,6 +75,7 @@ func (p *peer) say(h ws.Header, payload string) []byte {
 	p.t.Helper()
 	return p.frame(true, h, payload)
 }
+
 func (p *peer) tell(h ws.Header, payload string) []byte {
 	p.t.Helper()
 	return p.frame(false, h, payload)

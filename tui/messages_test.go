@@ -2,6 +2,7 @@ package tui
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -23,7 +24,7 @@ func chat(n int) *flow.Flow {
 
 func say(f *flow.Flow, fromServer bool, text string) *flow.StreamMessage {
 	s := *f.Stream
-	s.Messages = append(s.Messages[:len(s.Messages):len(s.Messages)], flow.StreamMessage{
+	s.Messages = append(slices.Clip(s.Messages), flow.StreamMessage{
 		FromClient: !fromServer, Text: true, Content: []byte(text), Time: at.Add(time.Duration(len(s.Messages)) * 29 * time.Millisecond),
 	})
 	s.Size += int64(len(text))

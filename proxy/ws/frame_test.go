@@ -20,19 +20,22 @@ var examples = []struct {
 	{"text", "810548656c6c6f", ws.Header{Fin: true, Op: ws.Text}, "Hello"},
 	{
 		"masked text", "818537fa213d7f9f4d5158",
-		ws.Header{Fin: true, Op: ws.Text, Masked: true, Key: ws.Key{0x37, 0xfa, 0x21, 0x3d}}, "Hello",
+		ws.Header{Fin: true, Op: ws.Text, Masked: true, Key: ws.Key{0x37, 0xfa, 0x21, 0x3d}},
+		"Hello",
 	},
 	{"first fragment", "010348656c", ws.Header{Op: ws.Text}, "Hel"},
 	{"last fragment", "80026c6f", ws.Header{Fin: true}, "lo"},
 	{"ping", "890548656c6c6f", ws.Header{Fin: true, Op: ws.Ping}, "Hello"},
 	{
 		"masked pong", "8a8537fa213d7f9f4d5158",
-		ws.Header{Fin: true, Op: ws.Pong, Masked: true, Key: ws.Key{0x37, 0xfa, 0x21, 0x3d}}, "Hello",
+		ws.Header{Fin: true, Op: ws.Pong, Masked: true, Key: ws.Key{0x37, 0xfa, 0x21, 0x3d}},
+		"Hello",
 	},
 	{"256 bytes", "827e0100" + strings.Repeat("00", 256), ws.Header{Fin: true, Op: ws.Binary}, strings.Repeat("\x00", 256)},
 	{
 		"64 KiB", "827f0000000000010000" + strings.Repeat("00", 65536),
-		ws.Header{Fin: true, Op: ws.Binary}, strings.Repeat("\x00", 65536),
+		ws.Header{Fin: true, Op: ws.Binary},
+		strings.Repeat("\x00", 65536),
 	},
 	{"compressed, RFC 7692", "c107f248cdc9c90700", ws.Header{Fin: true, RSV: ws.RSV1, Op: ws.Text}, "\xf2\x48\xcd\xc9\xc9\x07\x00"},
 	{"empty", "8100", ws.Header{Fin: true, Op: ws.Text}, ""},
@@ -94,7 +97,7 @@ func TestParseHeaderSizes(t *testing.T) {
 func TestMaskAtAnyPlace(t *testing.T) {
 	key := ws.Key{1, 2, 3, 0xf4}
 	plain := []byte("a payload that is longer than two words of eight bytes")
-	for n := range len(plain) {
+	for n := range plain {
 		for pos := range int64(9) {
 			want, got := bytes.Clone(plain[:n]), bytes.Clone(plain[:n])
 			for i := range want {
