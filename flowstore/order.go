@@ -21,20 +21,34 @@ func Orders() []Order { return slices.Clone(orders) }
 
 var orders = []Order{
 	{"time", "order of arrival", nil},
-	{"method", "request method", compareMethod},
-	{"url", "host, port and path", compareURL},
+	{"method", "request method, or op code of DNS", compareMethod},
+	{"url", "host, port and path, or name that was asked for", compareURL},
 	{"size", "bytes of the response body, then of the request body", compareSize},
 }
 
 func compareMethod(a, b *flow.Flow) int {
-	return cmp.Compare(requestOf(a).Method, requestOf(b).Method)
+	return cmp.Compare(methodOf(a), methodOf(b))
+}
+
+func methodOf(f *flow.Flow) string {
+	if f.DNS != nil {
+		return f.DNS.Request.OpCode.String()
+	}
+	return requestOf(f).Method
+}
+
+func hostOf(f *flow.Flow) string {
+	if f.DNS != nil {
+		return f.DNS.Request.Question().Name
+	}
+	return requestOf(f).PrettyHost()
 }
 
 // compareURL builds no URLs: it is called millions of times in a row.
 func compareURL(a, b *flow.Flow) int {
 	x, y := requestOf(a), requestOf(b)
 	return cmp.Or(
-		cmp.Compare(x.PrettyHost(), y.PrettyHost()),
+		cmp.Compare(hostOf(a), hostOf(b)),
 		cmp.Compare(x.Port, y.Port),
 		cmp.Compare(x.Path, y.Path),
 	)
@@ -48,7 +62,10 @@ func compareSize(a, b *flow.Flow) int {
 }
 
 func responseSize(f *flow.Flow) int64 {
-	if f.Response == nil {
+	switch {
+	case f.DNS != nil:
+		return f.DNS.Response.Size()
+	case f.Response == nil:
 		return 0
 	}
 	return f.Response.BodySize

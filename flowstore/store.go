@@ -54,7 +54,7 @@ type tally struct {
 // Stats are counters of the flows that are not deleted.
 type Stats struct {
 	Flows, Marked, Held, Live int
-	Bytes                     int64 // of the bodies that are kept
+	Bytes                     int64 // of the bodies and DNS messages that are kept
 }
 
 // New returns an empty store.
@@ -122,7 +122,7 @@ func takeBack(f, c *flow.Flow) {
 	} else {
 		f.Response = c.Response
 	}
-	f.Error, f.Stream, f.Note, f.Backup = c.Error, c.Stream, c.Note, c.Backup
+	f.Error, f.Stream, f.DNS, f.Note, f.Backup = c.Error, c.Stream, c.DNS, c.Note, c.Backup
 }
 
 // Add takes over finished flows as snapshots; the caller must not change them
@@ -289,6 +289,9 @@ func tallyOf(f *flow.Flow) tally {
 	}
 	if f.Response != nil {
 		t.bytes += int64(len(f.Response.Body))
+	}
+	if f.DNS != nil {
+		t.bytes += f.DNS.Request.Size() + f.DNS.Response.Size()
 	}
 	return t
 }

@@ -107,6 +107,7 @@ func (s *Store) apply(ch *change, from, to *state) {
 		if to.exchange != nil && ch.rev == ch.e.rev {
 			x := to.exchange
 			c.Request, c.Response, c.Error, c.Stream, c.Backup = x.Request, x.Response, x.Error, x.Stream, x.Backup
+			c.DNS = x.DNS
 		}
 		done := ch.e.snap.Load() == now
 		if done {

@@ -43,6 +43,10 @@ func (e *Engine) accept(conn net.Conn, spec *mode.Spec) {
 		conn.Close()
 		return
 	}
+	if spec.IsDNS() {
+		e.acceptDNS(conn, spec)
+		return
+	}
 	c := &client{e: e, mode: spec, raw: conn, first: &flow.ClientConn{
 		ID:    flow.NewID(),
 		Peer:  conn.RemoteAddr().String(),

@@ -86,6 +86,7 @@ func (e *Engine) Close(ctx context.Context) error {
 	if !first {
 		return nil
 	}
+	e.dns.stop()
 	err := e.drain(ctx)
 	e.cut(errShutdown)
 	for _, x := range e.exchanges() {
@@ -109,7 +110,7 @@ func (e *Engine) Close(ctx context.Context) error {
 // drain closes the connections that have no exchange until none is left.
 func (e *Engine) drain(ctx context.Context) error {
 	for {
-		busy := false
+		busy := e.dns.busy()
 		for _, c := range e.snapshot(nil) {
 			if x := c.current.Load(); x != nil && !x.tunneling.Load() {
 				busy = true
@@ -131,7 +132,7 @@ func (e *Engine) drain(ctx context.Context) error {
 func (e *Engine) waitClients(d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
-	for len(e.snapshot(nil)) > 0 {
+	for len(e.snapshot(nil)) > 0 || e.dns.busy() {
 		select {
 		case <-e.changed:
 		case <-t.C:

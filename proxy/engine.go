@@ -41,6 +41,7 @@ type Engine struct {
 	tls      *tls.Config // for clients
 	sessions tls.ClientSessionCache
 	dialer   net.Dialer
+	dns      dnsService
 
 	ctx     context.Context // ends when everything is cut off
 	cut     context.CancelCauseFunc
@@ -152,7 +153,7 @@ func (e *Engine) Kill(id flow.ID) bool {
 			return true
 		}
 	}
-	return false
+	return e.dns.kill(id, hook.ErrKill)
 }
 
 // exchanges lists those in progress.

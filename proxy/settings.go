@@ -55,7 +55,22 @@ type Settings struct {
 	// the newest. Zero means 10,000, a negative value no limit.
 	RecordMessages int
 
+	DNS    DNSSettings
 	Limits Limits
+}
+
+// DNSSettings say where the answers of the mode dns come from.
+type DNSSettings struct {
+	// NoHosts does not look into the hosts file.
+	NoHosts bool
+
+	// NameServers are asked in this order until one answers, each a host:port.
+	// Nil means those of the system.
+	NameServers []string
+
+	// HostsFile and ServersFile are the paths of the files of the system. ""
+	// means /etc/hosts and /etc/resolv.conf.
+	HostsFile, ServersFile string
 }
 
 // Limits bound what peers can make the engine wait for and hold. A zero field
@@ -79,6 +94,14 @@ type Limits struct {
 
 	// HandshakeTimeout is for each TLS handshake. Default 30 s.
 	HandshakeTimeout time.Duration
+
+	// DNSTimeout is how long name servers may take to answer a question, all
+	// together. Default 5 s.
+	DNSTimeout time.Duration
+
+	// MaxQuestions is how many DNS questions may be in progress, held ones too.
+	// What comes on top is dropped. Default 1024.
+	MaxQuestions int
 }
 
 const (
@@ -86,6 +109,7 @@ const (
 	defaultRecord  = 64 << 20
 	defaultCount   = 10_000
 	defaultMaxHead = 1 << 20
+	defaultAsked   = 1024
 	unlimited      = 1<<63 - 1
 	forever        = 100 * 365 * 24 * time.Hour // can be added to any time
 )
@@ -103,6 +127,8 @@ func (s Settings) withDefaults() Settings {
 	limit(&l.IdleTimeout, 10*time.Minute, forever)
 	limit(&l.DialTimeout, 30*time.Second, forever)
 	limit(&l.HandshakeTimeout, 30*time.Second, forever)
+	limit(&l.DNSTimeout, 5*time.Second, forever)
+	limit(&l.MaxQuestions, defaultAsked, 1<<30)
 	return s
 }
 

@@ -135,26 +135,25 @@ func drawGutter(s tcell.Screen, c cell, x, y int) {
 
 func cellTime(c cell) (string, theme.Role) {
 	at := c.f.Created
-	if c.f.Request != nil && !c.f.Request.Start.IsZero() {
-		at = c.f.Request.Start
+	if begin := c.f.Begin(); !begin.IsZero() {
+		at = begin
 	}
 	return at.In(c.zone).Format(time.TimeOnly), theme.Dim
 }
 
 func cellMethod(c cell) (string, theme.Role) {
-	if c.f.Request == nil {
-		return strings.ToUpper(c.f.Kind.String()), theme.Accent
-	}
-	return c.f.Request.Method, theme.Accent
+	return methodName(c.f), theme.Accent
 }
 
 func cellCode(c cell) (string, theme.Role) {
 	f := c.f
 	switch {
-	case f.Held && f.Response == nil:
+	case f.Held && !answered(f):
 		return c.th.Glyph(theme.Pause), theme.Warn
 	case f.Response != nil:
 		return strconv.Itoa(f.Response.Status), statusRole(f.Response.Status)
+	case f.DNS != nil && f.DNS.Response != nil:
+		return dnsCode(f.DNS.Response.RCode)
 	case f.Error != nil:
 		return "ERR", theme.Error
 	}
@@ -176,7 +175,10 @@ func statusRole(code int) theme.Role {
 }
 
 func cellType(c cell) (string, theme.Role) {
-	if c.f.Response == nil {
+	switch {
+	case c.f.DNS != nil:
+		return "dns", theme.Text
+	case c.f.Response == nil:
 		return "", theme.Dim
 	}
 	return mediaType(c.f.Response.Header.Get("Content-Type")), theme.Text
@@ -185,9 +187,9 @@ func cellType(c cell) (string, theme.Role) {
 func cellSize(c cell) (string, theme.Role) {
 	r := c.f.Response
 	switch {
-	case r == nil:
+	case !answered(c.f):
 		return "", theme.Dim
-	case r.Missing && !c.f.Live:
+	case r != nil && r.Missing && !c.f.Live:
 		return size(bodySize(c.f)), theme.Warn
 	}
 	return size(bodySize(c.f)), theme.Dim
@@ -195,7 +197,7 @@ func cellSize(c cell) (string, theme.Role) {
 
 func cellDuration(c cell) (string, theme.Role) {
 	d := elapsed(c.f, c.now)
-	if d == 0 && !c.f.Live && c.f.Response == nil && c.f.Error == nil {
+	if d == 0 && !c.f.Live && !answered(c.f) && c.f.Error == nil {
 		return "", theme.Dim
 	}
 	if d >= time.Second {
@@ -206,6 +208,9 @@ func cellDuration(c cell) (string, theme.Role) {
 
 // urlLine is the URL, cut in its middle, and the reason where the flow failed.
 func urlLine(f *flow.Flow, w int, scheme, pretty bool) widget.Line {
+	if f.DNS != nil && f.Error == nil {
+		return dnsLine(f.DNS, w)
+	}
 	url := flowURL(f, pretty)
 	reason := ""
 	if f.Error != nil {

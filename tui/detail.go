@@ -189,6 +189,12 @@ func timingSection(f *flow.Flow, zone *time.Location) section {
 		note("First response byte", r.Start)
 		note("Response complete", r.End)
 	}
+	if d := f.DNS; d != nil {
+		note("Question", d.Request.Time)
+		if d.Response != nil {
+			note("Answer", d.Response.Time)
+		}
+	}
 	if f.Error != nil {
 		note("Error", f.Error.Time)
 	}

@@ -22,6 +22,10 @@ func diffText(f *flow.Flow) string {
 	if b == nil {
 		return ""
 	}
+	if b.DNS != nil && f.DNS != nil {
+		return unified("request", dnsText(b.DNS.Request), dnsText(f.DNS.Request)) +
+			unified("response", dnsText(b.DNS.Response), dnsText(f.DNS.Response))
+	}
 	return unified("request", requestText(b.Request), requestText(f.Request)) +
 		unified("response", responseText(b.Response), responseText(f.Response)) +
 		unified("error", errorText(b), errorText(f))

@@ -17,8 +17,12 @@ import (
 // askPart offers the parts of the selected flow that can be edited.
 func (c *Console) askPart() {
 	f := c.focused()
-	if f == nil || f.Request == nil {
+	switch {
+	case f == nil:
 		c.say(toneWarn, "%s", errNoFlow)
+		return
+	case f.Request == nil:
+		c.say(toneWarn, "%s", errNotHTTP)
 		return
 	}
 	items := make([]widget.Item, len(parts))
@@ -67,8 +71,10 @@ func (c *Console) editPart(name string) error {
 	switch {
 	case p == nil:
 		return fmt.Errorf("a flow has no part %q: it has %s", name, strings.Join(partNames(), ", "))
-	case f == nil || f.Request == nil:
+	case f == nil:
 		return errNoFlow
+	case f.Request == nil:
+		return errNotHTTP
 	case uneditable(f) != "":
 		return errors.New("this flow is still in progress: hold it with an intercept filter to edit it")
 	}

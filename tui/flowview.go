@@ -76,7 +76,7 @@ func (v *flowScreen) show(id flow.ID) {
 	v.id = id
 	if f := v.flow(); v.tab == "" {
 		v.tab = tabRequest
-		if f != nil && f.Held && f.Response != nil {
+		if f != nil && f.Held && answered(f) {
 			v.tab = tabResponse // that is what waits
 		}
 	}
@@ -156,10 +156,7 @@ func (v *flowScreen) draw(s tcell.Screen, x, y, w, h int) {
 // drawTitle draws the request in one line and what came of it in another.
 func (v *flowScreen) drawTitle(s tcell.Screen, f *flow.Flow, x, y, w int) {
 	th := &v.c.theme
-	method := f.Kind.String()
-	if f.Request != nil {
-		method = f.Request.Method
-	}
+	method := methodName(f)
 	line := widget.Line{{Text: " " + method + " ", Role: theme.Accent}}
 	line = append(line, colourURL(widget.Elide(flowURL(f, v.c.prettyHosts()), w-widget.Width(method)-3))...)
 	widget.DrawLine(s, th, x, y, w, line, false)
@@ -186,6 +183,14 @@ func (c *Console) outcome(f *flow.Flow) widget.Line {
 		add(r.Header.Get("Content-Type"), theme.Text)
 		add(longSize(bodySize(f)), theme.Dim)
 	}
+	if f.DNS != nil && f.DNS.Response != nil {
+		r := f.DNS.Response
+		add("← "+r.RCode.String(), dnsRole(r.RCode))
+		if len(r.Answers) > 0 {
+			add(dnsAnswers(r), theme.Text)
+		}
+		add(longSize(bodySize(f)), theme.Dim)
+	}
 	if f.Live {
 		add(c.theme.Glyph(theme.Ellipsis)+" in progress", theme.Warn)
 	}
@@ -209,7 +214,7 @@ func (c *Console) outcome(f *flow.Flow) widget.Line {
 
 func (v *flowScreen) drawHeld(s tcell.Screen, f *flow.Flow, x, y, w int) {
 	what, host := "request", flowURL(f, false)
-	if f.Response != nil {
+	if answered(f) {
 		what = "response"
 	}
 	if f.Request != nil {
@@ -222,6 +227,9 @@ func (v *flowScreen) drawHeld(s tcell.Screen, f *flow.Flow, x, y, w int) {
 	th := &v.c.theme
 	text := " " + th.Glyph(theme.Pause) + " HELD " + what + arrow + host
 	keys := "a resume  e edit  X kill "
+	if f.Request == nil {
+		keys = "a resume  X kill "
+	}
 	st := th.Style(theme.Held)
 	widget.Draw(s, x, y, w, text, st, widget.Left)
 	if n := widget.Width(keys); n+20 < w {
@@ -254,7 +262,7 @@ func (v *flowScreen) drawTabs(s tcell.Screen, f *flow.Flow, x, y, w int) {
 	if v.shown.note != "" {
 		note = " " + v.shown.note + " "
 	}
-	if m := v.mode[v.tab]; m != "" && (v.tab == tabRequest || v.tab == tabResponse) {
+	if m := v.mode[v.tab]; m != "" && f.DNS == nil && (v.tab == tabRequest || v.tab == tabResponse) {
 		note = " m:" + m + " " + note
 	}
 	if room := x + w - at - 1; room > 8 {
@@ -291,6 +299,9 @@ func (v *flowScreen) set(p page, at widget.Position) {
 }
 
 func (v *flowScreen) makePage(f *flow.Flow, mode string) page {
+	if f.DNS != nil && (v.tab == tabRequest || v.tab == tabResponse) {
+		return v.dnsPage(f)
+	}
 	switch v.tab {
 	case tabRequest:
 		if f.Request == nil {

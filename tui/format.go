@@ -116,6 +116,8 @@ func flowURL(f *flow.Flow, pretty bool) string {
 		url = f.Request.PrettyURL()
 	case f.Request != nil:
 		url = f.Request.URL()
+	case f.DNS != nil:
+		url = dnsName(f.DNS.Request)
 	case f.Server != nil:
 		url += "://" + f.Server.Addr
 	}
@@ -125,9 +127,24 @@ func flowURL(f *flow.Flow, pretty bool) string {
 	return url
 }
 
-// bodySize is the number of body bytes of the response seen on the wire so far.
+// methodName is the method of a request, or what stands for it.
+func methodName(f *flow.Flow) string {
+	switch {
+	case f.Request != nil:
+		return f.Request.Method
+	case f.DNS != nil:
+		return f.DNS.Request.OpCode.String()
+	}
+	return strings.ToUpper(f.Kind.String())
+}
+
+// bodySize is the number of body bytes of the response seen on the wire so far,
+// of DNS that of the whole answer.
 func bodySize(f *flow.Flow) int64 {
-	if f.Response == nil {
+	switch {
+	case f.DNS != nil:
+		return f.DNS.Response.Size()
+	case f.Response == nil:
 		return 0
 	}
 	return max(f.Response.BodySize, int64(len(f.Response.Body)))
@@ -135,8 +152,8 @@ func bodySize(f *flow.Flow) int64 {
 
 // elapsed is how long f took, or has taken so far.
 func elapsed(f *flow.Flow, now time.Time) time.Duration {
-	if f.Live && f.Request != nil && !f.Request.Start.IsZero() {
-		return max(0, now.Sub(f.Request.Start))
+	if begin := f.Begin(); f.Live && !begin.IsZero() {
+		return max(0, now.Sub(begin))
 	}
 	return f.Duration()
 }

@@ -172,6 +172,7 @@ func (c *Console) showError(title string, err error) {
 
 var (
 	errNoFlow     = errors.New("no flow is selected")
+	errNotHTTP    = errors.New("only HTTP flows can be edited by hand")
 	errNoOpenFlow = errors.New("no flow is open")
 )
 

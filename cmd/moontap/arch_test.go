@@ -31,7 +31,8 @@ var mayImport = map[string][]string{
 	"proxy/mode":            {},
 	"proxy/auth":            {},
 	"proxy/http1":           {"flowstore/flow"}, // heads are flow.Header: no second header type
-	"proxy":                 {"flowstore/flow", "proxy/hook", "proxy/ca", "proxy/mode", "proxy/auth", "proxy/http1"},
+	"proxy/dns":             {"flowstore/flow"}, // which has the messages
+	"proxy":                 {"flowstore/flow", "proxy/hook", "proxy/ca", "proxy/mode", "proxy/auth", "proxy/http1", "proxy/dns"},
 	"proxy/addon": {
 		"flowstore/flow", "flowstore/filter", "flowstore", "flowstore/flowfile",
 		"proxy/hook", "proxy/option", "proxy/command",

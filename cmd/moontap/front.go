@@ -80,25 +80,11 @@ func parseModes(texts []string) ([]mode.Spec, error) {
 		if specs[i], err = mode.Parse(text); err != nil {
 			return nil, err
 		}
-		if err = supports(specs[i]); err != nil {
+		if err = proxy.Supports(specs[i]); err != nil {
 			return nil, err
 		}
 	}
 	return specs, nil
-}
-
-// A packetServer serves modes that take UDP beside TCP.
-type packetServer interface {
-	ServePacket(conn net.PacketConn, spec mode.Spec) error
-}
-
-// supports returns why spec cannot be served, nil if it can.
-func supports(spec mode.Spec) error {
-	var engine any = (*proxy.Engine)(nil)
-	if _, ok := engine.(packetServer); !ok && spec.IsDNS() {
-		return fmt.Errorf("mode %s is not supported yet", spec)
-	}
-	return proxy.Supports(spec)
 }
 
 // open returns a gate for each spec. Doors that are where they should be are
@@ -240,9 +226,9 @@ func (f *front) admit() {
 		f.log.Info("listening on " + g.door.Addr().String() + ", mode " + g.spec.String())
 		lease := g.lease
 		go f.watch(g.spec, func() error { return f.engine.Serve(lease, g.spec) })
-		if engine, ok := any(f.engine).(packetServer); ok && g.door.packets != nil {
+		if g.door.packets != nil {
 			packets := packetLease{g.door.packets, lease}
-			go f.watch(g.spec, func() error { return engine.ServePacket(packets, g.spec) })
+			go f.watch(g.spec, func() error { return f.engine.ServePacket(packets, g.spec) })
 		}
 	}
 }

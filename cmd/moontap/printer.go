@@ -38,7 +38,8 @@ type printer struct {
 //	0  nothing
 //	1  shortened URL and status
 //	2  whole URL and header
-//	3  the first lines of bodies, and the messages of WebSockets and TCP, too
+//	3  the first lines of bodies, the messages of WebSockets and TCP, and the
+//	   records of DNS, too
 //	4  all of them
 func newPrinter(w io.Writer, width int, colour bool, detail func() int) *printer {
 	return &printer{
@@ -60,6 +61,8 @@ func (p *printer) print(f *flow.Flow) error {
 		p.webSocket(f, level)
 	case flow.KindTCP, flow.KindUDP:
 		p.raw(f, level)
+	case flow.KindDNS:
+		p.dns(f, level)
 	default:
 		p.line(p.client(f), ": ", safe(kindName(f)), " flow")
 	}
@@ -71,6 +74,41 @@ func (p *printer) print(f *flow.Flow) error {
 func kindName(f *flow.Flow) string {
 	name, _ := f.Foreign["type"].(string)
 	return cmp.Or(name, f.Kind.String())
+}
+
+// dns prints a question and its answer.
+func (p *printer) dns(f *flow.Flow, level int) {
+	if f.DNS == nil { // of a file, and not understood
+		p.line(p.client(f), ": ", kindName(f), " flow")
+		return
+	}
+	q := f.DNS.Request.Question()
+	what, colour := "DNS "+f.DNS.Request.OpCode.String(), red
+	if len(f.DNS.Request.Questions) > 0 {
+		what += " (" + q.Type.String() + ")"
+	}
+	switch q.Type {
+	case flow.DNSTypeA:
+		colour = green
+	case flow.DNSTypeAAAA:
+		colour = magenta
+	default: // as mitmproxy has it
+	}
+	p.line(p.client(f), ": ", p.style(what, colour), " ", p.style(safe(flow.DNSName(q.Name)), bold))
+	p.dnsMessage(f.DNS.Request, level)
+	if r := f.DNS.Response; r != nil {
+		p.line(p.style(" <<", bold), " ", p.style(safe(r.Summary()), brightBlue))
+		p.dnsMessage(r, level)
+	}
+	if f.Error != nil {
+		p.line(p.style(" << "+safe(f.Error.Msg), bold, red))
+	}
+}
+
+func (p *printer) dnsMessage(m *flow.DNSMessage, level int) {
+	if level >= 3 {
+		p.content(contentview.Result{Lines: contentview.DNS(m)}, level)
+	}
 }
 
 func (p *printer) http(f *flow.Flow, level int) {
@@ -353,6 +391,8 @@ const (
 	blue    sgr = "34"
 	magenta sgr = "35"
 	cyan    sgr = "36"
+
+	brightBlue sgr = "94"
 )
 
 // style colours text that is safe to print. An empty sgr does nothing.

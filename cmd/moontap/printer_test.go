@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -86,6 +87,27 @@ func TestPrinterLines(t *testing.T) {
 			f.Kind, f.Request, f.Response, f.Error = flow.KindTCP, nil, nil, &flow.Error{Msg: "reset"}
 			f.Server, f.Stream = &flow.ServerConn{Addr: "s:1"}, &flow.Stream{Messages: []flow.StreamMessage{{}}}
 		}, "1.2.3.4:5 <- tcp <- s:1\nError in TCP connection to s:1: reset\n"},
+		{"dns", func(f *flow.Flow) { makeDNS(f) }, "1.2.3.4:5: DNS QUERY (A) example.com\n << www.example.com, 10.0.0.1\n"},
+		{"dns without an answer", func(f *flow.Flow) {
+			makeDNS(f)
+			f.DNS.Response, f.Error = nil, &flow.Error{Msg: "no answer\x1b[2J"}
+		}, "1.2.3.4:5: DNS QUERY (A) example.com\n << no answer\\x1b[2J\n"},
+		{"dns name that is not there", func(f *flow.Flow) {
+			makeDNS(f)
+			f.DNS.Response = f.DNS.Request.Fail(flow.DNSNXDomain)
+		}, "1.2.3.4:5: DNS QUERY (A) example.com\n << NXDOMAIN\n"},
+		{"hostile dns", func(f *flow.Flow) {
+			makeDNS(f)
+			f.DNS.Request.Questions[0].Name = "\x1b[2Jé"
+			f.DNS.Response.Answers = []flow.DNSRecord{{Type: flow.DNSTypeTXT, Data: []byte("\x05\x1b[2J\n")}}
+		}, "1.2.3.4:5: DNS QUERY (A) \\x1b[2Jé\n << \\x1b[2J\\n\n"},
+		{"dns without a question", func(f *flow.Flow) {
+			makeDNS(f)
+			f.DNS.Request.Questions, f.DNS.Response = nil, nil
+		}, "1.2.3.4:5: DNS QUERY .\n"},
+		{"dns that is not understood", func(f *flow.Flow) {
+			f.Kind, f.Foreign = flow.KindDNS, map[string]any{"type": "dns"}
+		}, "1.2.3.4:5: dns flow\n"},
 		{"unknown", func(f *flow.Flow) {
 			f.Kind, f.Foreign = flow.KindOther, map[string]any{"type": "\x1b[2Jquic"}
 		}, "1.2.3.4:5: \\x1b[2Jquic flow\n"},
@@ -101,6 +123,53 @@ func TestPrinterLines(t *testing.T) {
 				t.Errorf("printed\n%s\nwant\n%s", got, tt.want)
 			}
 		})
+	}
+}
+
+// makeDNS makes f the flow of a question.
+func makeDNS(f *flow.Flow) {
+	f.Kind, f.Request, f.Response = flow.KindDNS, nil, nil
+	q := &flow.DNSMessage{
+		ID: 4660, Flags: flow.DNSFlags{RecursionDesired: true},
+		Questions:   []flow.DNSQuestion{{Name: "example.com", Type: flow.DNSTypeA, Class: flow.DNSClassIN}},
+		Additionals: []flow.DNSRecord{{Type: flow.DNSTypeOPT, Class: 1232}},
+	}
+	f.DNS = &flow.DNS{Request: q, Response: q.Answer(
+		flow.DNSRecord{Name: "example.com", Type: flow.DNSTypeCNAME, Class: flow.DNSClassIN, TTL: 300, Data: []byte("\x03www\x07example\x03com\x00")},
+		flow.NewDNSAddress("www.example.com", 60, netip.MustParseAddr("10.0.0.1")),
+	)}
+}
+
+func TestPrinterDNSLevels(t *testing.T) {
+	f := &flow.Flow{Client: &flow.ClientConn{Peer: "1.2.3.4:5"}}
+	makeDNS(f)
+	want := `1.2.3.4:5: DNS QUERY (A) example.com
+
+    QUERY  id 4660  flags rd
+
+    Questions
+      example.com  A      IN
+
+    Additionals
+      .  OPT    EDNS version 0, UDP size 1232
+
+ << www.example.com, 10.0.0.1
+
+    QUERY  NOERROR  id 4660  flags rd ra
+
+    Questions
+      example.com  A      IN
+
+    Answers
+      example.com      CNAME  IN  300  www.example.com
+      www.example.com  A      IN  60   10.0.0.1
+
+`
+	if got := strings.ReplaceAll(printed(t, f, 3, 80, false), "    \n", "\n"); got != want {
+		t.Errorf("printed\n%s\nwant\n%s", got, want)
+	}
+	if got := printed(t, f, 1, 80, true); got != "1.2.3.4:5: \x1b[32mDNS QUERY (A)\x1b[0m \x1b[1mexample.com\x1b[0m\n\x1b[1m <<\x1b[0m \x1b[94mwww.example.com, 10.0.0.1\x1b[0m\n" {
+		t.Errorf("in colour %q", got)
 	}
 }
 

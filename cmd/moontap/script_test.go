@@ -35,10 +35,11 @@ func TestMain(m *testing.M) {
 }
 
 // TestScript runs testdata/script. Each script has $ORIGIN (http), $SECURE
-// (https, trusted with --set ssl_verify_upstream_trusted_ca=$ORIGINCA) and the
-// commands below.
+// (https, trusted with --set ssl_verify_upstream_trusted_ca=$ORIGINCA),
+// $NAMESERVER and the commands below.
 func TestScript(t *testing.T) {
 	o := newTestOrigin(t)
+	nameServer := newNameServer(t)
 	examples, err := filepath.Abs(filepath.Join("..", "..", "examples"))
 	if err != nil {
 		t.Fatal(err)
@@ -50,6 +51,7 @@ func TestScript(t *testing.T) {
 			e.Setenv("ORIGINADDR", strings.TrimPrefix(o.plain.URL, "http://"))
 			e.Setenv("SECURE", o.secure.URL)
 			e.Setenv("ORIGINCA", o.caFile)
+			e.Setenv("NAMESERVER", nameServer)
 			e.Setenv("EXAMPLES", examples)
 			e.Setenv("HOME", e.WorkDir)
 			e.Setenv("CONF", filepath.Join(e.WorkDir, ".moontap"))

@@ -19,6 +19,7 @@ import (
 	"moontap/proxy/auth"
 	"moontap/proxy/ca"
 	"moontap/proxy/command"
+	"moontap/proxy/dns"
 	"moontap/proxy/hook"
 	"moontap/proxy/option"
 	"moontap/proxy/replay"
@@ -128,7 +129,8 @@ func (s *session) open(out proxy.Publisher) error {
 		s.front.engine.Apply(settings)
 		return nil
 	}, "ssl_insecure", "ssl_verify_upstream_trusted_ca", "keep_host_header", "body_size_limit", "stream_large_bodies",
-		"block_global", "block_private", "proxyauth", "upstream_auth")
+		"block_global", "block_private", "proxyauth", "upstream_auth",
+		"dns_use_hosts_file", "dns_name_servers")
 	s.opts.OnChange(s.front.change, "mode", "listen_host", "listen_port", "server")
 	s.opts.OnChange(func([]string) error { return errors.New("takes effect at the start only") }, "confdir")
 	return nil
@@ -156,6 +158,14 @@ func engineSettings(opts *option.Set) (proxy.Settings, error) {
 		if !set.TrustedCA.AppendCertsFromPEM(pem) {
 			return set, fmt.Errorf("%s has no certificate in PEM form", path)
 		}
+	}
+	set.DNS.NoHosts = !opts.Bool("dns_use_hosts_file")
+	for _, text := range opts.List("dns_name_servers") {
+		addr, err := dns.ServerAddr(text)
+		if err != nil {
+			return set, fmt.Errorf("dns_name_servers: %q is not the address of a name server, such as 1.1.1.1 or [::1]:5353", text)
+		}
+		set.DNS.NameServers = append(set.DNS.NameServers, addr)
 	}
 	if set.BodySizeLimit, err = size(opts, "body_size_limit"); err != nil {
 		return set, err

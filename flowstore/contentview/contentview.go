@@ -78,6 +78,7 @@ var views = []View{
 	{Name: "url-encoded", Help: "Fields of a URL-encoded form", title: "URLEncoded form", fits: fitsForm, render: renderForm},
 	{Name: "multipart form", Help: "Fields and files of a multipart form", title: "Multipart form", fits: fitsMultipart, render: renderMultipart},
 	{Name: "image", Help: "Format and dimensions of an image", title: "Image", fits: fitsImage, render: renderImage},
+	{Name: "dns", Help: "Questions and records of a DNS message", title: "DNS", fits: fitsDNS, render: renderDNS},
 	{Name: "query", Help: "Parameters of the request's query", title: "Query", fits: fitsQuery, render: renderQuery},
 }
 

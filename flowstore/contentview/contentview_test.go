@@ -75,6 +75,8 @@ func TestViews(t *testing.T) {
 			"function f(a) {\n    for(i=0;i<1;i++) {\n        x=\"{;\"\n    }\n    if(a) {} else {\n        return /[/]{/\n    }\n};\nvar o={\n    a:`{`\n};\n// c\n",
 		},
 		{"image", "auto", "image/png", "", string(pngImage(t)), "PNG Image", "Format: Portable network graphics\nSize:   3 x 2 px\nBytes:  75\n"},
+		{"dns", "auto", "application/dns-message", "", dnsAnswer, "DNS", dnsLines},
+		{"no dns", "dns", "", "", "x", "[failed to parse as DNS] Raw", "DNS message: it ends within its header\n\nx\n"},
 		{"no image", "auto", "image/png", "", "x", "[failed to parse as Image] Raw", "x\n"},
 		{"svg", "auto", "image/svg+xml", "", "<svg/>", "XML", "<svg/>\n"},
 	} {
@@ -225,3 +227,12 @@ func FuzzRender(f *testing.F) {
 		}
 	})
 }
+
+// dnsAnswer is an answer with a name error and an SOA record, whose names are
+// hostile.
+const (
+	dnsAnswer = "\x12\x34\x85\xb3\x00\x01\x00\x00\x00\x01\x00\x00\x04a\x1b.b\x00\x00\x01\x00\x01" +
+		"\x00\x00\x06\x00\x01\x00\x00\x00\x3c\x00\x17\xc0\x0c\x00\x00\x00\x00\x01\x00\x00\x00\x02\x00\x00\x00\x03\x00\x00\x00\x04\x00\x00\x00\x05"
+	dnsLines = "QUERY  NXDOMAIN  id 4660  flags aa rd ra ad cd\n\nQuestions\n  a\\027\\.b  A      IN\n\n" +
+		"Authorities\n  .  SOA    IN  60  a\\027\\.b . 1 2 3 4 5\n"
+)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"errors"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -68,6 +69,12 @@ func stream() *flow.Flow {
 	return f
 }
 
+func question() *flow.Flow {
+	return &flow.Flow{Kind: flow.KindDNS, DNS: &flow.DNS{Request: &flow.DNSMessage{
+		Questions: []flow.DNSQuestion{{Name: "api.example.com", Type: flow.DNSTypeA, Class: flow.DNSClassIN}},
+	}}}
+}
+
 func match(t *testing.T, expr string, f *flow.Flow) bool {
 	t.Helper()
 	x, err := filter.Parse(expr)
@@ -84,6 +91,11 @@ func TestOperators(t *testing.T) {
 	tcp := &flow.Flow{Kind: flow.KindTCP, Stream: &flow.Stream{Messages: []flow.StreamMessage{{FromClient: true, Content: []byte{0, 1, 'x'}}}}}
 	server := request()
 	server.Replay = flow.ReplayResponse
+	asked, told := question(), question()
+	told.DNS.Response = told.DNS.Request.Answer(
+		flow.DNSRecord{Name: "api.example.com", Type: flow.DNSTypeCNAME, Data: []byte("\x03www\x07example\x03com\x00")},
+		flow.NewDNSAddress("www.example.com", 60, netip.MustParseAddr("10.0.0.9")),
+	)
 	tests := []struct {
 		expr string
 		flow *flow.Flow
@@ -119,6 +131,22 @@ func TestOperators(t *testing.T) {
 		{"~d 8443", full, false},
 		{"~dns", bare, false},
 		{"~dns", &flow.Flow{Kind: flow.KindDNS}, true},
+		{"~dns", asked, true},
+		{"~q", asked, true},
+		{"~s", asked, false},
+		{"~q", told, false},
+		{"~s", told, true},
+		{"~e", told, false},
+		{"~u ^api.EXAMPLE", asked, true},
+		{"www.example", told, false}, // which is in the answer
+		{"~u .", &flow.Flow{Kind: flow.KindDNS, DNS: &flow.DNS{Request: &flow.DNSMessage{}}}, false},
+		{"~bq api", asked, true},
+		{"~bs api", asked, false},
+		{"~b 10.0.0.9", asked, false},
+		{"~bs '^api.*\r\nwww.example.com\r\n10.0.0.9$'", told, true},
+		{"~m QUERY", told, false}, // as in mitmproxy
+		{"~d example", told, false},
+		{"~c 0", told, false},
 		{"~dst :8443$", full, true},
 		{"~dst .", bare, false},
 		{"~src ^192.0.2", full, true},
@@ -409,8 +437,14 @@ func TestNoAllocations(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if n := testing.AllocsPerRun(100, func() { x.Match(f) }); n != 0 {
-			t.Errorf("Parse(%q).Match allocates %v times", expr, n)
+		// The best of several: regexp's pools are emptied now and then, and at random
+		// under the race detector.
+		least := testing.AllocsPerRun(100, func() { x.Match(f) })
+		for range 9 {
+			least = min(least, testing.AllocsPerRun(100, func() { x.Match(f) }))
+		}
+		if least != 0 {
+			t.Errorf("Parse(%q).Match allocates %v times", expr, least)
 		}
 	}
 }

@@ -92,7 +92,7 @@ var operators = []operator{
 	{op("~tcp", ArgNone, "that are TCP"), isKind(flow.KindTCP), plain, false},
 	{op("~tq", ArgRegex, "with a request content type that matches"), matchRequestType, plain, false},
 	{op("~ts", ArgRegex, "with a response content type that matches"), matchResponseType, plain, false},
-	{op("~u", ArgRegex, "with a URL that matches; the operator may be left out"), matchURL, plain, false},
+	{op("~u", ArgRegex, "with a URL, or DNS name, that matches; the operator may be left out"), matchURL, plain, false},
 	{op("~udp", ArgNone, "that are UDP"), isKind(flow.KindUDP), plain, false},
 	{op("~websocket", ArgNone, "that are WebSockets"), isWebSocket, plain, false},
 }
@@ -129,10 +129,12 @@ func hasError(f *flow.Flow, _ *argument) bool { return f.Error != nil }
 func isMarked(f *flow.Flow, _ *argument) bool { return f.Note.Marked != "" }
 
 func isRequest(f *flow.Flow, _ *argument) bool {
-	return (f.Kind == flow.KindHTTP || f.Kind == flow.KindDNS) && f.Response == nil
+	return (f.Kind == flow.KindHTTP || f.Kind == flow.KindDNS) && !answered(f)
 }
 
-func hasResponse(f *flow.Flow, _ *argument) bool { return f.Response != nil }
+func hasResponse(f *flow.Flow, _ *argument) bool { return answered(f) }
+
+func answered(f *flow.Flow) bool { return f.Response != nil || f.DNS != nil && f.DNS.Response != nil }
 
 func matchStatus(f *flow.Flow, a *argument) bool {
 	return f.Response != nil && f.Response.Status == a.num
@@ -147,7 +149,11 @@ func matchHost(f *flow.Flow, a *argument) bool {
 	return r != nil && (a.matchString(r.Host) || a.matchString(r.PrettyHost()))
 }
 
+// matchURL takes the name that was first asked for as the URL of DNS.
 func matchURL(f *flow.Flow, a *argument) bool {
+	if f.DNS != nil {
+		return len(f.DNS.Request.Questions) > 0 && a.matchString(f.DNS.Request.Questions[0].Name)
+	}
 	if f.Request == nil {
 		return false
 	}
@@ -243,12 +249,17 @@ func isAsset(f *flow.Flow, _ *argument) bool {
 }
 
 func matchRequestBody(f *flow.Flow, a *argument) bool {
-	return matchBody(requestOf(f), a) || matchStream(f, true, a)
+	return matchBody(requestOf(f), a) || matchStream(f, true, a) ||
+		f.DNS != nil && matchDNS(f.DNS.Request, a)
 }
 
 func matchResponseBody(f *flow.Flow, a *argument) bool {
-	return matchBody(responseOf(f), a) || matchStream(f, false, a)
+	return matchBody(responseOf(f), a) || matchStream(f, false, a) ||
+		f.DNS != nil && matchDNS(f.DNS.Response, a)
 }
+
+// matchDNS looks at the names and data of a message as text.
+func matchDNS(m *flow.DNSMessage, a *argument) bool { return m != nil && a.matchString(m.Text()) }
 
 func matchBodies(f *flow.Flow, a *argument) bool {
 	return matchRequestBody(f, a) || matchResponseBody(f, a)

@@ -1,5 +1,5 @@
-// Package flow holds what was exchanged: flows, requests, responses, headers
-// and the connections that carried them. It does no I/O and has no locks.
+// Package flow holds what was exchanged: flows, requests, responses, headers, DNS
+// messages and the connections that carried them. It does no I/O and has no locks.
 //
 // A flow has one owner, the goroutine of the connection that carries it, and
 // only the owner changes it. Everyone else sees snapshots made by [Flow.Clone],

@@ -78,6 +78,7 @@ type Flow struct {
 	Client   *ClientConn // nil for a replay and for a hand-made flow
 	Server   *ServerConn // nil until a server connection is used
 	Stream   *Stream     // messages of a WebSocket, TCP or UDP flow; nil for others
+	DNS      *DNS        // nil but for KindDNS
 	Note     Note
 	Backup   *Flow // the flow before its first change by hand or script; nil when unchanged
 	Foreign  map[string]any
@@ -114,7 +115,8 @@ type Error struct {
 const KilledMessage = "Connection killed."
 
 // Clone returns a snapshot of f that shares what is immutable. Changing the
-// clone's fields, or those of its Request and Response, does not affect f.
+// clone's fields, or those of its Request, Response and DNS messages, does not
+// affect f.
 func (f *Flow) Clone() *Flow {
 	// One allocation for all three: every stage of every flow is cloned.
 	var c struct {
@@ -131,6 +133,7 @@ func (f *Flow) Clone() *Flow {
 		c.response = *f.Response
 		c.flow.Response = &c.response
 	}
+	c.flow.DNS = f.DNS.clone()
 	if f.Note.Metadata != nil {
 		c.flow.Note.Metadata = maps.Clone(f.Note.Metadata)
 	}
@@ -169,13 +172,16 @@ func (f *Flow) Revert() {
 	if b.Live && b.Response == nil {
 		b.Response = f.Response
 	}
+	if b.Live && b.DNS != nil && b.DNS.Response == nil && f.DNS != nil {
+		b.DNS.Response = f.DNS.Response
+	}
 	if b.Live && b.Error == nil {
 		b.Error = f.Error
 	}
 	if b.Live {
 		b.Stream = f.Stream // it only grew
 	}
-	f.Request, f.Response, f.Error, f.Stream, f.Backup = b.Request, b.Response, b.Error, b.Stream, nil
+	f.Request, f.Response, f.Error, f.Stream, f.DNS, f.Backup = b.Request, b.Response, b.Error, b.Stream, b.DNS, nil
 	if f.Replay != b.Replay { // the connections are those of the replay
 		f.Replay, f.Client, f.Server = b.Replay, b.Client, b.Server
 	}
@@ -184,17 +190,32 @@ func (f *Flow) Revert() {
 // Duration is the time from the first byte of the request to the last byte of
 // the response, or to the error; zero while the flow is in progress or unknown.
 func (f *Flow) Duration() time.Duration {
-	if f.Request == nil || f.Request.Start.IsZero() {
+	begin, end := f.Begin(), f.end()
+	if begin.IsZero() || end.IsZero() {
 		return 0
 	}
-	var end time.Time
+	return max(0, end.Sub(begin))
+}
+
+// Begin is when the request or question came, the zero time when not known.
+func (f *Flow) Begin() time.Time {
+	switch {
+	case f.Request != nil:
+		return f.Request.Start
+	case f.DNS != nil && f.DNS.Request != nil:
+		return f.DNS.Request.Time
+	}
+	return time.Time{}
+}
+
+func (f *Flow) end() time.Time {
 	switch {
 	case f.Response != nil && !f.Response.End.IsZero():
-		end = f.Response.End
+		return f.Response.End
+	case f.DNS != nil && f.DNS.Response != nil:
+		return f.DNS.Response.Time
 	case f.Error != nil:
-		end = f.Error.Time
-	default:
-		return 0
+		return f.Error.Time
 	}
-	return max(0, end.Sub(f.Request.Start))
+	return time.Time{}
 }

@@ -57,7 +57,10 @@ func (d *decoder) record(record tnetstring.Value, withBackup bool) *flow.Flow {
 	if kind, ok := kinds[typ]; ok {
 		f.Kind = kind
 	}
-	if typ != "http" && typ != "tcp" {
+	if f.Kind == flow.KindDNS {
+		f.DNS = d.dns(v)
+	}
+	if typ != "http" && typ != "tcp" && f.DNS == nil {
 		f.Foreign = d.foreign(record)
 	}
 	var backup tnetstring.Value

@@ -86,7 +86,7 @@ func (e *encoder) flow(f *flow.Flow) error {
 	if f.Foreign != nil {
 		return e.Any(foreign(f))
 	}
-	if f.Kind != flow.KindTCP && f.Kind != flow.KindHTTP {
+	if f.Kind != flow.KindTCP && f.Kind != flow.KindHTTP && f.DNS == nil {
 		return fmt.Errorf("flows of kind %s cannot be written", f.Kind)
 	}
 	return e.record(f, true)
@@ -172,8 +172,12 @@ func (e *encoder) error(err *flow.Error) {
 }
 
 func (e *encoder) exchange(f *flow.Flow) error {
-	if f.Kind == flow.KindTCP {
+	switch {
+	case f.Kind == flow.KindTCP:
 		e.tcp(f.Stream)
+		return nil
+	case f.DNS != nil:
+		e.dns(f.DNS)
 		return nil
 	}
 	if f.Request == nil {

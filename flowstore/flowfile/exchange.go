@@ -8,7 +8,7 @@ import (
 )
 
 // exchange takes what was exchanged. Requests and responses of other kinds than
-// HTTP stay in Foreign.
+// HTTP and DNS stay in Foreign.
 func (d *decoder) exchange(f *flow.Flow, key []byte, v tnetstring.Value) {
 	if v.IsNull() {
 		return

@@ -4,7 +4,8 @@
 //
 // A file is a sequence of records, one per flow, each a typed netstring. What a
 // flow.Flow does not model survives in one of two ways: flows of other kinds
-// than HTTP and TCP are kept whole in Foreign and written back as they were;
+// than HTTP, TCP and DNS, and those of DNS with something unknown in their
+// messages, are kept whole in Foreign and written back as they were;
 // what mitmproxy knows of a connection beyond flow.ClientConn and
 // flow.ServerConn is dropped, namely the offered ciphers, the extensions of the
 // ClientHello, the connection state and the transport protocol. In return two

@@ -143,6 +143,72 @@ func TestForeign(t *testing.T) {
 	}
 }
 
+// The record is mitmproxy's, in version 17 and in 21.
+func TestDNSFromMitmproxy(t *testing.T) {
+	for _, version := range []int{17, 21} {
+		m := dnsRecord()
+		m["version"] = version
+		f := read(t, record(t, m))[0]
+		if f.Foreign != nil || f.DNS == nil || f.DNS.Response == nil {
+			t.Fatalf("version %d: not understood: %s", version, dump(f))
+		}
+		q, a := f.DNS.Request, f.DNS.Response
+		if q.ID != 7 || q.Flags != (flow.DNSFlags{RecursionDesired: true}) || q.Question() != (flow.DNSQuestion{Name: "example.com", Type: 1, Class: 1}) || !q.Time.Equal(at(0)) {
+			t.Errorf("version %d: request %+v", version, q)
+		}
+		if !a.Flags.Response || a.Summary() != "10.1.2.3" || a.Answers[0].TTL != 60 {
+			t.Errorf("version %d: response %+v", version, a)
+		}
+		again := read(t, write(t, f))[0]
+		if d := diff(again, f); d != "" {
+			t.Errorf("version %d, written and read: %s", version, d)
+		}
+	}
+}
+
+func dnsRecord() map[string]any {
+	message := func(query bool, answers ...any) map[string]any {
+		return map[string]any{
+			"timestamp": 1795329461.0, "id": 7, "query": query, "op_code": 0, "authoritative_answer": false, "truncation": false,
+			"recursion_desired": query, "recursion_available": false, "reserved": 0, "response_code": 0,
+			"questions": []any{map[string]any{"name": "example.com", "type": 1, "class_": 1}},
+			"answers":   answers, "authorities": []any{}, "additionals": []any{},
+		}
+	}
+	return map[string]any{
+		"type": "dns", "version": 17, "id": "0b6f5a40-7a5e-4a3f-9b7e-0d3a52f2a6c1", "marked": "", "comment": "",
+		"metadata": map[string]any{}, "timestamp_created": 1.5, "error": nil, "request": message(true),
+		"response": message(false, map[string]any{"name": "example.com", "type": 1, "class_": 1, "ttl": 60, "data": []byte{10, 1, 2, 3}}),
+	}
+}
+
+// What cannot be modelled is kept as it was.
+func TestStrangeDNSIsForeign(t *testing.T) {
+	for name, change := range map[string]func(m, response map[string]any){
+		"no request":    func(m, _ map[string]any) { m["request"] = nil },
+		"a key more":    func(_, r map[string]any) { r["new"] = 1 },
+		"a key less":    func(_, r map[string]any) { delete(r, "reserved") },
+		"large code":    func(_, r map[string]any) { r["response_code"] = 16 },
+		"negative ID":   func(_, r map[string]any) { r["id"] = -1 },
+		"no number":     func(_, r map[string]any) { r["id"] = "x" },
+		"no ID":         func(_, r map[string]any) { r["id"] = nil },
+		"odd question":  func(_, r map[string]any) { r["questions"] = []any{map[string]any{"name": "x"}} },
+		"odd record":    func(_, r map[string]any) { r["answers"] = []any{map[string]any{"name": "x", "new": 1}} },
+		"also messages": func(m, _ map[string]any) { m["messages"] = []any{} },
+	} {
+		m := dnsRecord()
+		response, _ := m["response"].(map[string]any)
+		change(m, response)
+		b := record(t, m)
+		f := read(t, b)[0]
+		if f.DNS != nil || f.Foreign == nil {
+			t.Errorf("%s: DNS %+v, foreign %v", name, f.DNS, f.Foreign)
+		} else if got := write(t, f); !bytes.Equal(got, b) {
+			t.Errorf("%s: written again %q; want %q", name, got, b)
+		}
+	}
+}
+
 func TestUDPIsShownAndKept(t *testing.T) {
 	b := record(t, map[string]any{"type": "udp", "version": 21, "id": "x", "messages": []any{[]any{true, []byte("q"), 1.0}}})
 	f := read(t, b)[0]

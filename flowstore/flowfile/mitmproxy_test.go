@@ -53,7 +53,10 @@ func TestMitmproxyOpensOurs(t *testing.T) {
 	if bad := regexp.MustCompile(`(?i)traceback|corrupted|addon error|cannot`).FindString(out); bad != "" {
 		t.Errorf("mitmdump complains (%s):\n%s", bad, out)
 	}
-	for _, want := range []string{"[replay]: GET http://example.com/a?b=c", "connection refused ☠", "--- HTTP Trailers", "[::1]:50000: GET"} {
+	for _, want := range []string{
+		"[replay]: GET http://example.com/a?b=c", "connection refused ☠", "--- HTTP Trailers", "[::1]:50000: GET",
+		"DNS UPDATE (A) example.com", "<< www.example.com, 10.1.2.3, 2001:db8::1", "<< no answer",
+	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("mitmdump does not print %q:\n%s", want, out)
 		}

@@ -9,6 +9,7 @@ import (
 	"crypto/x509/pkix"
 	"fmt"
 	"math/big"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -146,7 +147,38 @@ func samples(t testing.TB) map[string]*flow.Flow {
 		f.Kind, f.Request, f.Response = flow.KindTCP, nil, nil
 		f.Stream = &flow.Stream{Messages: []flow.StreamMessage{{FromClient: true, Content: []byte("\x16\x03"), Time: at(5)}, {Time: at(6)}}}
 	})
+	add("dns", func(f *flow.Flow) {
+		f.Kind, f.Request, f.Response, f.DNS = flow.KindDNS, nil, nil, lookup()
+		f.Client.Mode = "dns"
+	})
+	add("dns error", func(f *flow.Flow) {
+		f.Kind, f.Request, f.Response, f.DNS, f.Server = flow.KindDNS, nil, nil, lookup(), nil
+		f.DNS.Response, f.Error = nil, &flow.Error{Msg: "no answer", Time: at(9)}
+	})
+	add("dns backup", func(f *flow.Flow) {
+		f.Kind, f.Request, f.Response, f.DNS = flow.KindDNS, nil, nil, lookup()
+		f.KeepBackup()
+		f.DNS.Response.Answers = nil
+	})
 	return m
+}
+
+// lookup is an exchange in which no field is zero.
+func lookup() *flow.DNS {
+	q := &flow.DNSMessage{
+		ID: 4660, OpCode: 5, RCode: 1, Time: at(1),
+		Flags:       flow.DNSFlags{Authoritative: true, Truncated: true, RecursionDesired: true, RecursionAvailable: true, Reserved: 5},
+		Questions:   []flow.DNSQuestion{{Name: "example.com", Type: flow.DNSTypeA, Class: flow.DNSClassIN}, {Name: "", Type: 65280, Class: 9}},
+		Additionals: []flow.DNSRecord{{Type: flow.DNSTypeOPT, Class: 1232, TTL: 1<<32 - 1, Data: []byte("\x00\x0a\x00\x01x")}},
+	}
+	a := q.Answer(
+		flow.DNSRecord{Name: "example.com", Type: flow.DNSTypeCNAME, Class: flow.DNSClassIN, TTL: 60, Data: []byte("\x03www\x07example\x03com\x00")},
+		flow.NewDNSAddress("www.example.com", 5, netip.MustParseAddr("10.1.2.3")),
+		flow.NewDNSAddress("www.example.com", 5, netip.MustParseAddr("2001:db8::1")),
+	)
+	a.Authorities = []flow.DNSRecord{{Name: `a\.b\255.example`, Type: flow.DNSTypeTXT, Class: flow.DNSClassIN, Data: []byte("\x02\xff\x00")}}
+	a.Time = at(3)
+	return &flow.DNS{Request: q, Response: a}
 }
 
 func write(t testing.TB, fs ...*flow.Flow) []byte {

@@ -26,7 +26,7 @@ func NewWriter(w io.Writer) *Writer { return &Writer{w: w} }
 
 // Write writes f with a single call of the underlying Write. It only reads f. It
 // fails without writing anything for a flow that the format cannot hold: one
-// that is neither HTTP nor TCP nor was read from a file, one with metadata that
+// that is neither HTTP, TCP nor DNS nor was read from a file, one with metadata that
 // is no plain data, or one larger than [tnetstring.MaxRecord].
 func (w *Writer) Write(f *flow.Flow) error {
 	w.enc.Reset()

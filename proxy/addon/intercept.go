@@ -13,7 +13,7 @@ import (
 	"moontap/proxy/option"
 )
 
-// An Interceptor is the hook that holds requests and responses: those that match
+// An Interceptor is the hook that holds requests and responses, of DNS too: those that match
 // the option intercept, and those that somebody asked for. It must be the last
 // hook of its chain, so that what is held is what would be sent. A held flow is
 // edited through the store; resuming it takes over what the store has then.
@@ -68,6 +68,15 @@ func (i *Interceptor) Request(ctx context.Context, f *flow.Flow) error { return 
 
 // Response holds f if it is to be held.
 func (i *Interceptor) Response(ctx context.Context, f *flow.Flow) error { return i.turn(ctx, f) }
+
+// DNSRequest holds f if it is to be held.
+func (i *Interceptor) DNSRequest(ctx context.Context, f *flow.Flow) error { return i.turn(ctx, f) }
+
+// DNSResponse holds f if it is to be held.
+func (i *Interceptor) DNSResponse(ctx context.Context, f *flow.Flow) error { return i.turn(ctx, f) }
+
+// DNSError forgets that somebody asked for f, as Error does.
+func (i *Interceptor) DNSError(ctx context.Context, f *flow.Flow) error { return i.Error(ctx, f) }
 
 // Error forgets that somebody asked for f: it is over.
 func (i *Interceptor) Error(_ context.Context, f *flow.Flow) error {

@@ -101,6 +101,55 @@ func TestInterceptTakesOverEdits(t *testing.T) {
 	})
 }
 
+func TestInterceptHoldsDNS(t *testing.T) {
+	inBubble(t, func(s *session) {
+		s.set("intercept", "~dns & ~u held")
+		ask := func(name string) *flow.Flow {
+			f := &flow.Flow{ID: flow.NewID(), Kind: flow.KindDNS, Live: true, DNS: &flow.DNS{Request: &flow.DNSMessage{
+				Questions: []flow.DNSQuestion{{Name: name, Type: flow.DNSTypeA, Class: flow.DNSClassIN}},
+			}}}
+			s.store.Publish(f)
+			return f
+		}
+		if tn := s.start(ask("free.com"), s.in.DNSRequest); !tn.over || tn.err != nil {
+			t.Errorf("a question that does not match: over %t, %v", tn.over, tn.err)
+		}
+		f := ask("held.com")
+		tn := s.start(f, s.in.DNSRequest)
+		if tn.over || !s.store.Get(f.ID).Held {
+			t.Fatal("a question that matches was not held")
+		}
+		err := s.store.Edit("answer", []flow.ID{f.ID}, func(f *flow.Flow) error {
+			f.DNS.Response = f.DNS.Request.Answer()
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.in.Resume(f.ID)
+		synctest.Wait()
+		if !tn.over || tn.err != nil || f.Held || f.DNS.Response == nil {
+			t.Errorf("after resume: over %t, %v, held %t, response %v", tn.over, tn.err, f.Held, f.DNS.Response)
+		}
+		if tn = s.start(f, s.in.DNSResponse); tn.over {
+			t.Error("its answer was not held")
+		}
+		tn.kill(hook.ErrKill)
+		synctest.Wait()
+		if !errors.Is(tn.err, hook.ErrKill) {
+			t.Errorf("killed: %v", tn.err)
+		}
+		s.set("intercept", "")
+		s.in.Hold(f.ID)
+		if !s.in.WantBody(f) {
+			t.Error("it cannot be asked for")
+		}
+		if err := s.in.DNSError(t.Context(), f); err != nil || s.in.WantBody(f) {
+			t.Errorf("after an error it is still asked for, %v", err)
+		}
+	})
+}
+
 func TestInterceptEndsWithContext(t *testing.T) {
 	for _, tt := range []struct {
 		name  string

@@ -44,7 +44,7 @@ func listenOptions() []option.Option {
 		},
 		{
 			Name: "mode", Kind: option.Strings, Default: []string{"regular"}, Check: checkMode,
-			Choices: []string{"regular", "upstream:http://", "reverse:https://", "socks5", "transparent", "dns"},
+			Choices: []string{"regular", "upstream:http://", "reverse:https://", "socks5", "transparent", "dns", "reverse:dns://"},
 			Help: "What clients take the proxy for: regular, upstream:URL (everything goes through the proxy at URL), " +
 				"reverse:URL (clients think it is that server), socks5, transparent or dns. Append @port or @host:port to listen " +
 				"there. Several are in force at once. See moontap doc modes.",
@@ -111,6 +111,14 @@ func trafficOptions() []option.Option {
 			Name: "stream_large_bodies", Kind: option.OptString, Default: "16m", Check: checkSize,
 			Help: "Never hold back bodies above this size for addons and intercept filters; k, m and g mean the powers " +
 				"of 1024. Unset means no limit. They are recorded all the same.",
+		},
+		{
+			Name: "dns_use_hosts_file", Kind: option.Bool, Default: true,
+			Help: "In dns mode, answer from the hosts file what stands there.",
+		},
+		{
+			Name: "dns_name_servers", Kind: option.Strings, Default: []string(nil),
+			Help: "In dns mode, ask these servers in this order, such as 1.1.1.1 or [::1]:5353, rather than those of the system.",
 		},
 		{
 			Name: "intercept", Kind: option.OptString, Check: checkFilter,
