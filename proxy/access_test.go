@@ -243,3 +243,32 @@ func TestProxyAuthRefusesBodies(t *testing.T) {
 		t.Error("the body was taken for a request")
 	}
 }
+
+// farPackets are datagrams that seem to come from elsewhere.
+type farPackets struct{ net.PacketConn }
+
+func (p farPackets) ReadFrom(b []byte) (int, net.Addr, error) {
+	n, _, err := p.PacketConn.ReadFrom(b)
+	return n, &net.UDPAddr{IP: net.IPv4(8, 8, 8, 8), Port: 53}, err
+}
+
+func TestBlockOfDatagrams(t *testing.T) {
+	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tp := newTap(t, proxy.Config{Settings: proxy.Settings{BlockGlobal: true}})
+	served := make(chan error, 1)
+	go func() { served <- tp.ServePacket(farPackets{pc}, parseMode(t, "reverse:dns://127.0.0.1:1")) }()
+	client, err := net.Dial("udp", pc.LocalAddr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	if _, err := client.Write([]byte("question")); err != nil {
+		t.Fatal(err)
+	}
+	tp.logged("refused by the option block_global")
+	pc.Close()
+	<-served
+}

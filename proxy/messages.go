@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"moontap/flowstore/flow"
+	"moontap/proxy/hook"
 )
 
 // A conversation is a flow that carries messages, in progress: a WebSocket, or raw
@@ -18,6 +19,7 @@ import (
 type conversation struct {
 	e     *Engine
 	ctx   context.Context
+	stop  context.CancelFunc // ends ctx
 	set   *Settings
 	abort func(cause error)
 	lanes [2]lane // to the server, to the client
@@ -35,7 +37,8 @@ type conversation struct {
 
 // converse makes the conversation of f. Whoever calls it owns f until start.
 func (e *Engine) converse(ctx context.Context, f *flow.Flow, set *Settings, abort func(error)) *conversation {
-	c := &conversation{e: e, ctx: ctx, set: set, abort: abort, f: f, held: map[int]*flow.StreamMessage{}}
+	c := &conversation{e: e, set: set, abort: abort, f: f, held: map[int]*flow.StreamMessage{}}
+	c.ctx, c.stop = context.WithCancel(ctx)
 	for i := range c.lanes {
 		c.lanes[i] = lane{turn: make(chan struct{}, 1), toClient: i == 1}
 	}
@@ -71,6 +74,7 @@ func (c *conversation) end(fail func()) {
 	for i := range c.lanes {
 		c.lanes[i].close()
 	}
+	c.stop()
 	c.wg.Wait()
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -268,15 +272,16 @@ func (c *conversation) drain(l *lane) {
 		if !ok {
 			return
 		}
-		if err := c.pass(&m); err != nil {
+		if err := c.pass(&m); errors.Is(err, hook.ErrKill) {
 			c.abort(err)
 		}
-		if !m.Dropped && l.take(c.ctx) {
-			if err := l.send(l.toClient, &m); err != nil {
-				l.close()
-			}
-			l.give()
+		if m.Dropped || !l.take(c.ctx) {
+			continue
 		}
+		if l.open() && l.send(l.toClient, &m) != nil {
+			l.close()
+		}
+		l.give()
 	}
 }
 
@@ -324,7 +329,13 @@ func (l *lane) next() (m flow.StreamMessage, ok bool) {
 	return m, true
 }
 
-// close takes no more messages.
+func (l *lane) open() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !l.closed
+}
+
+// close takes no more injected messages.
 func (l *lane) close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

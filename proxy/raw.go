@@ -51,7 +51,7 @@ func (t *tunnel) raw() {
 	} else {
 		k.carry()
 	}
-	k.end(k.fail)
+	k.end(func() { k.fail(context.Cause(ctx)) })
 	f.Live = false
 	e.cfg.Publisher.Publish(f)
 }
@@ -63,8 +63,7 @@ func (k *talk) hangUp() {
 }
 
 // fail records why the flow broke, if it did.
-func (k *talk) fail() {
-	err := context.Cause(k.ctx)
+func (k *talk) fail(err error) {
 	switch {
 	case err == nil:
 		return

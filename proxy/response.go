@@ -121,7 +121,11 @@ func (x *exchange) tunnel() {
 	x.publish()
 	w.in.wait(nil)
 	x.tunneling.Store(true)
-	if w.write(b) == nil {
+	switch {
+	case w.write(b) != nil:
+	case x.isWebSocket():
+		x.webSocket(w, x.up.link())
+	default:
 		w.splice(x.up.link())
 	}
 	if x.ctx.Err() != nil {

@@ -219,11 +219,11 @@ func TestBothWaysAtOnce(t *testing.T) {
 func TestUpgrade(t *testing.T) {
 	s, tp := newServer(t), newTap(t, proxy.Config{})
 	c := tp.dial()
-	c.send("GET http://" + s.addr + "/ HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nearly")
+	c.send("GET http://" + s.addr + "/ HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: other\r\n\r\nearly")
 	o := s.accept()
-	o.expect("GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
-	o.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nhello")
-	c.expect("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nhello")
+	o.expect("GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: other\r\n\r\n")
+	o.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: other\r\n\r\nhello")
+	c.expect("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: other\r\n\r\nhello")
 	o.expect("early")
 	live := tp.wait("switched", func(f *flow.Flow) bool { return f.Response != nil })
 	if !live.Live || live.Response.Status != 101 {

@@ -175,7 +175,9 @@ func statusRole(code int) theme.Role {
 }
 
 func cellType(c cell) (string, theme.Role) {
-	switch {
+	switch s := c.f.Stream; {
+	case s != nil:
+		return c.th.Glyph(theme.Exchange) + size(int64(s.Count())), theme.Accent
 	case c.f.DNS != nil:
 		return "dns", theme.Text
 	case c.f.Response == nil:
@@ -186,7 +188,9 @@ func cellType(c cell) (string, theme.Role) {
 
 func cellSize(c cell) (string, theme.Role) {
 	r := c.f.Response
-	switch {
+	switch s := c.f.Stream; {
+	case s != nil:
+		return size(s.Size), theme.Dim
 	case !answered(c.f):
 		return "", theme.Dim
 	case r != nil && r.Missing && !c.f.Live:

@@ -16,6 +16,9 @@ import (
 
 // askPart offers the parts of the selected flow that can be edited.
 func (c *Console) askPart() {
+	if c.askMessage() {
+		return
+	}
 	f := c.focused()
 	switch {
 	case f == nil:

@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -20,6 +21,7 @@ type tab string
 const (
 	tabRequest  tab = "Request"
 	tabResponse tab = "Response"
+	tabMessages tab = "Messages"
 	tabDetail   tab = "Detail"
 	tabDiff     tab = "Diff"
 )
@@ -31,9 +33,12 @@ type flowScreen struct {
 	tab   tab
 	mode  map[tab]string // content view that was chosen, "" for the default
 	body  *widget.Body
+	list  messageList
 	shown shownPage
 	place map[placeKey]widget.Position // where each page was left
 	tabs  []tabSpot
+	// tabRow is where they were drawn.
+	tabRow int
 	// serial numbers the pages; a formatter that comes too late has an older one.
 	serial atomic.Int64
 }
@@ -74,11 +79,20 @@ func (c *Console) openFlow(id flow.ID) {
 func (v *flowScreen) show(id flow.ID) {
 	v.keepPlace()
 	v.id = id
-	if f := v.flow(); v.tab == "" {
+	v.list = messageList{following: true}
+	f := v.flow()
+	if v.tab == "" {
 		v.tab = tabRequest
-		if f != nil && f.Held && answered(f) {
+		switch {
+		case f == nil:
+		case f.Stream != nil && (f.Request == nil || f.Held):
+			v.tab = tabMessages
+		case f.Held && answered(f):
 			v.tab = tabResponse // that is what waits
 		}
+	}
+	if all := v.allTabs(f); !slices.Contains(all, v.tab) {
+		v.tab = all[0]
 	}
 	v.c.syncFocus()
 }
@@ -99,11 +113,39 @@ func (v *flowScreen) keepPlace() {
 func (v *flowScreen) flow() *flow.Flow { return v.c.cfg.Store.Get(v.id) }
 
 func (v *flowScreen) context() string { return inFlowView }
-func (v *flowScreen) move(n int)      { v.body.Scroll(n) }
 func (v *flowScreen) page(n int)      { v.body.Page(n) }
-func (v *flowScreen) home()           { v.body.Home() }
-func (v *flowScreen) end()            { v.body.End() }
-func (v *flowScreen) open()           {}
+
+// move scrolls, or selects another message.
+func (v *flowScreen) move(n int) {
+	if s := v.listed(); s != nil {
+		v.list.move(s, n)
+		return
+	}
+	v.body.Scroll(n)
+}
+
+func (v *flowScreen) home() {
+	if s := v.listed(); s != nil {
+		v.list.move(s, -s.Count())
+		return
+	}
+	v.body.Home()
+}
+
+func (v *flowScreen) end() {
+	if s := v.listed(); s != nil {
+		v.list.move(s, s.Count())
+		return
+	}
+	v.body.End()
+}
+
+// open shows the selected message alone, and the list again.
+func (v *flowScreen) open() {
+	if v.inMessages() != nil {
+		v.list.full = !v.list.full
+	}
+}
 
 // side goes to another tab.
 func (v *flowScreen) side(n int) {
@@ -119,6 +161,13 @@ func (v *flowScreen) selectTab(t tab) {
 
 func (v *flowScreen) allTabs(f *flow.Flow) []tab {
 	all := []tab{tabRequest, tabResponse, tabDetail}
+	switch {
+	case f == nil || f.Stream == nil:
+	case f.Request == nil:
+		all = []tab{tabMessages, tabDetail}
+	default:
+		all = []tab{tabRequest, tabResponse, tabMessages, tabDetail}
+	}
 	if f != nil && f.Modified() {
 		all = append(all, tabDiff)
 	}
@@ -145,8 +194,12 @@ func (v *flowScreen) draw(s tcell.Screen, x, y, w, h int) {
 	}
 	v.drawTitle(s, f, x, y, w)
 	v.refresh(f)
-	v.body.SetRect(x+1, y+3, w-1, h-3)
-	v.body.Draw(s)
+	if v.tab == tabMessages {
+		v.drawMessages(s, f, x, y+3, w, h-3)
+	} else {
+		v.body.SetRect(x+1, y+3, w-1, h-3)
+		v.body.Draw(s)
+	}
 	v.drawTabs(s, f, x, y+2, w) // says how much of the body is above its end
 	if f.Live {
 		v.c.shared.ticking.Store(true)
@@ -181,7 +234,12 @@ func (c *Console) outcome(f *flow.Flow) widget.Line {
 	if r := f.Response; r != nil {
 		add(fmt.Sprintf("← %d %s", r.Status, r.Reason), statusRole(r.Status))
 		add(r.Header.Get("Content-Type"), theme.Text)
-		add(longSize(bodySize(f)), theme.Dim)
+		if f.Stream == nil {
+			add(longSize(bodySize(f)), theme.Dim)
+		}
+	}
+	if f.Stream != nil {
+		add(streamNote(c, f.Stream), theme.Text)
 	}
 	if f.DNS != nil && f.DNS.Response != nil {
 		r := f.DNS.Response
@@ -224,6 +282,9 @@ func (v *flowScreen) drawHeld(s tcell.Screen, f *flow.Flow, x, y, w int) {
 	if what == "response" {
 		arrow = " ← "
 	}
+	if f.Stream != nil {
+		what, arrow = "message", " "+v.c.theme.Glyph(theme.Exchange)+" "
+	}
 	th := &v.c.theme
 	text := " " + th.Glyph(theme.Pause) + " HELD " + what + arrow + host
 	keys := "a resume  e edit  X kill "
@@ -242,7 +303,7 @@ func (v *flowScreen) drawHeld(s tcell.Screen, f *flow.Flow, x, y, w int) {
 func (v *flowScreen) drawTabs(s tcell.Screen, f *flow.Flow, x, y, w int) {
 	th := &v.c.theme
 	widget.Rule(s, th, x, y, w)
-	v.tabs = v.tabs[:0]
+	v.tabs, v.tabRow = v.tabs[:0], y
 	at := x + 1
 	for _, t := range v.allTabs(f) {
 		role := theme.Dim
@@ -262,7 +323,7 @@ func (v *flowScreen) drawTabs(s tcell.Screen, f *flow.Flow, x, y, w int) {
 	if v.shown.note != "" {
 		note = " " + v.shown.note + " "
 	}
-	if m := v.mode[v.tab]; m != "" && f.DNS == nil && (v.tab == tabRequest || v.tab == tabResponse) {
+	if m := v.mode[v.tab]; m != "" && f.DNS == nil && v.tab != tabDetail && v.tab != tabDiff {
 		note = " m:" + m + " " + note
 	}
 	if room := x + w - at - 1; room > 8 {
@@ -274,11 +335,14 @@ func (v *flowScreen) drawTabs(s tcell.Screen, f *flow.Flow, x, y, w int) {
 
 // refresh makes the page again if the flow, the tab or the view changed.
 func (v *flowScreen) refresh(f *flow.Flow) {
-	mode := v.mode[v.tab]
-	if mode == "" {
-		mode = v.c.cfg.Options.Str("console_default_contentview")
-	}
+	mode := v.viewMode()
 	old := v.shown
+	if v.tab == tabMessages && v.inMessages() != nil { // see selectMessage
+		if v.shown = (shownPage{snapshot: f, tab: v.tab, mode: mode, note: old.note}); old.tab != v.tab {
+			v.list.shown = messageKey{}
+		}
+		return
+	}
 	if old.snapshot == f && old.tab == v.tab && old.mode == mode {
 		return
 	}
@@ -290,6 +354,11 @@ func (v *flowScreen) refresh(f *flow.Flow) {
 		at = v.place[placeKey{f.ID, v.tab}]
 	}
 	v.set(v.makePage(f, mode), at)
+}
+
+// viewMode is the view in which bodies are shown now.
+func (v *flowScreen) viewMode() string {
+	return cmp.Or(v.mode[v.tab], v.c.cfg.Options.Str("console_default_contentview"))
 }
 
 func (v *flowScreen) set(p page, at widget.Position) {
@@ -316,6 +385,8 @@ func (v *flowScreen) makePage(f *flow.Flow, mode string) page {
 	case tabDiff:
 		v.later(func() page { return diffPage(f) })
 		return page{note: "comparing…"}
+	case tabMessages:
+		return noMessages(f)
 	case tabDetail:
 	}
 	return detailPage(detail(f, v.c.cfg.Zone))
@@ -379,10 +450,13 @@ func guardedPage(build func() page) (p page) {
 	return build()
 }
 
-// click selects the tab at (x, y).
+// click selects the tab or the message at (x, y).
 func (v *flowScreen) click(x, y int) bool {
-	_, top, _, _ := v.body.GetRect()
-	if y != top-1 {
+	if s := v.listed(); s != nil && y > v.tabRow && y <= v.tabRow+v.list.rows {
+		v.list.move(s, v.list.top+y-v.tabRow-1-v.list.selected)
+		return true
+	}
+	if y != v.tabRow {
 		return false
 	}
 	for _, t := range v.tabs {

@@ -31,9 +31,13 @@ var mayImport = map[string][]string{
 	"proxy/hello":           {},
 	"proxy/mode":            {},
 	"proxy/auth":            {},
+	"proxy/ws":              {},
 	"proxy/http1":           {"flowstore/flow"}, // heads are flow.Header: no second header type
 	"proxy/dns":             {"flowstore/flow"}, // which has the messages
-	"proxy":                 {"flowstore/flow", "proxy/hook", "proxy/ca", "proxy/mode", "proxy/auth", "proxy/http1", "proxy/dns", "proxy/hello"},
+	"proxy": {
+		"flowstore/flow", "proxy/hook", "proxy/ca", "proxy/mode", "proxy/auth", "proxy/ws", "proxy/http1", "proxy/dns",
+		"proxy/hello",
+	},
 	"proxy/addon": {
 		"flowstore/flow", "flowstore/filter", "flowstore", "flowstore/flowfile",
 		"proxy/hook", "proxy/option", "proxy/command",
@@ -64,7 +68,7 @@ var onlyIn = map[string][]string{
 	"github.com/yuin/gopher-lua":  {"luaapi", "luaapi/runtime"},
 	"github.com/rivo/tview":       {"tui", "tui/widget"},
 	"github.com/gdamore/tcell":    {"tui", "tui/theme", "tui/keymap", "tui/widget"},
-	"github.com/klauspost":        {"flowstore/flow"},
+	"github.com/klauspost":        {"flowstore/flow", "proxy/ws"}, // content codings; permessage-deflate
 	"github.com/andybalholm":      {"flowstore/flow"},
 	"github.com/goccy/go-yaml":    {"cmd/moontap"},
 	"github.com/fsnotify":         {"luaapi"},

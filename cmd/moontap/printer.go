@@ -278,6 +278,7 @@ func (p *printer) webSocket(f *flow.Flow, level int) {
 		return
 	}
 	server := serverName(f)
+	p.lost(f.Stream)
 	for i := range f.Stream.Messages {
 		m := &f.Stream.Messages[i]
 		kind := "binary"
@@ -317,6 +318,7 @@ func closeError(c flow.StreamClose) string {
 // raw prints the messages of a TCP or UDP flow.
 func (p *printer) raw(f *flow.Flow, level int) {
 	if f.Stream != nil {
+		p.lost(f.Stream)
 		for i := range f.Stream.Messages {
 			p.streamMessage(&f.Stream.Messages[i], clientName(f), f.Kind.String(), serverName(f), level)
 		}
@@ -327,12 +329,23 @@ func (p *printer) raw(f *flow.Flow, level int) {
 	}
 }
 
+// lost says how many messages there were before those that were kept.
+func (p *printer) lost(s *flow.Stream) {
+	if s.Lost > 0 {
+		p.line(p.style(fmt.Sprintf("(the first %d messages were not kept)", s.Lost), dim))
+	}
+}
+
 func (p *printer) streamMessage(m *flow.StreamMessage, client, kind, server string, level int) {
 	arrow := "<-"
 	if m.FromClient {
 		arrow = "->"
 	}
-	p.line(safe(client), " ", arrow, " ", kind, " ", arrow, " ", safe(server))
+	cut := ""
+	if m.Cut > 0 {
+		cut = fmt.Sprintf(" (%s not kept)", prettySize(m.Cut))
+	}
+	p.line(safe(client), " ", arrow, " ", kind, " ", arrow, " ", safe(server), cut)
 	if level >= 3 {
 		p.content(contentview.RenderInput(contentview.Auto, contentview.Input{Data: m.Content}), level)
 	}

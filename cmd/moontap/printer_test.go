@@ -80,6 +80,10 @@ func TestPrinterLines(t *testing.T) {
 			f.Stream = &flow.Stream{WebSocket: true, Messages: []flow.StreamMessage{{FromClient: true, Text: true}, {}}, Close: flow.StreamClose{ByClient: true, Code: 1000, Reason: "done"}}
 		}, "1.2.3.4:5: GET http://h/\n        << 200 OK 0b\n1.2.3.4:5 -> WebSocket text message -> h:80/\n1.2.3.4:5 <- WebSocket binary message <- h:80/\n" +
 			"WebSocket connection closed by client: 1000 done\n"},
+		{"websocket not all kept", func(f *flow.Flow) {
+			f.Stream = &flow.Stream{WebSocket: true, Lost: 7, Messages: []flow.StreamMessage{{FromClient: true, Cut: 2048}}}
+		}, "1.2.3.4:5: GET http://h/\n        << 200 OK 0b\n(the first 7 messages were not kept)\n" +
+			"1.2.3.4:5 -> WebSocket binary message -> h:80/ (2.0k not kept)\n"},
 		{"websocket error", func(f *flow.Flow) {
 			f.Stream = &flow.Stream{WebSocket: true, Close: flow.StreamClose{Code: 1006, Reason: "x\x1by"}}
 		}, "1.2.3.4:5: GET http://h/\n        << 200 OK 0b\nError in WebSocket connection to h:80: WebSocket Error: ABNORMAL_CLOSURE (reason: x\\x1by)\n"},

@@ -69,6 +69,12 @@ func newSession(opts *option.Set, log *slog.Logger, shutdown context.CancelCause
 	s.config = addon.Config{
 		Options: opts, Store: s.store, Expand: expandHome, Log: log,
 		Kill: func(id flow.ID) bool { return s.front.Kill(id) },
+		Inject: func(id flow.ID, toClient bool, data []byte, text bool) error {
+			return s.front.engine.Inject(id, toClient, data, text)
+		},
+		Revise: func(id flow.ID, n int, fn func(*flow.StreamMessage)) error {
+			return s.front.engine.Revise(id, n, fn)
+		},
 	}
 	s.cmds.Resolve = func(spec string) ([]*flow.Flow, error) { return s.store.Resolve(spec, flow.ID{}, nil) }
 	var err error

@@ -2,6 +2,7 @@ package flowfile
 
 import (
 	"maps"
+	"strconv"
 
 	"moontap/flowstore/flow"
 	"moontap/flowstore/tnetstring"
@@ -28,7 +29,8 @@ func (d *decoder) exchange(f *flow.Flow, key []byte, v tnetstring.Value) {
 		}
 	case "messages":
 		if f.Kind == flow.KindTCP || f.Kind == flow.KindUDP {
-			f.Stream = &flow.Stream{Messages: d.messages(v, d.rawMessage)}
+			f.Stream = &flow.Stream{}
+			f.Stream.Messages, f.Stream.Size = d.messages(v, d.rawMessage)
 		}
 	}
 }
@@ -118,7 +120,7 @@ func (d *decoder) webSocket(v tnetstring.Value) *flow.Stream {
 	d.each(v, func(key []byte, v tnetstring.Value) {
 		switch string(key) {
 		case "messages":
-			s.Messages = d.messages(v, d.webSocketMessage)
+			s.Messages, s.Size = d.messages(v, d.webSocketMessage)
 		case "closed_by_client":
 			s.Close.ByClient = d.bool(v)
 		case "close_code":
@@ -132,14 +134,17 @@ func (d *decoder) webSocket(v tnetstring.Value) *flow.Stream {
 	return s
 }
 
-func (d *decoder) messages(v tnetstring.Value, part func(*flow.StreamMessage, int, tnetstring.Value)) []flow.StreamMessage {
-	var ms []flow.StreamMessage
+// messages returns messages and the size of their contents.
+func (d *decoder) messages(
+	v tnetstring.Value, part func(*flow.StreamMessage, int, tnetstring.Value),
+) (ms []flow.StreamMessage, size int64) {
 	d.items(v, func(_ int, v tnetstring.Value) {
 		var m flow.StreamMessage
 		d.items(v, func(i int, v tnetstring.Value) { part(&m, i, v) })
 		ms = append(ms, m)
+		size += int64(len(m.Content))
 	})
-	return ms
+	return ms, size
 }
 
 // textOpcode is the opcode of a text message (RFC 6455, section 11.8).
@@ -186,6 +191,9 @@ func withOwn(f *flow.Flow) map[string]any {
 	if f.Response != nil && f.Response.Missing {
 		sizes["response"] = f.Response.BodySize
 	}
+	if f.Stream != nil {
+		streamMissing(sizes, f.Stream)
+	}
 	if len(sizes) > 0 {
 		own[missingKey] = sizes
 	}
@@ -199,10 +207,26 @@ func withOwn(f *flow.Flow) map[string]any {
 	return own
 }
 
+// streamMissing adds what was not kept of messages.
+func streamMissing(sizes map[string]any, s *flow.Stream) {
+	cut := map[string]any{}
+	for i := range s.Messages {
+		if n := s.Messages[i].Cut; n > 0 {
+			cut[strconv.Itoa(i)] = n
+		}
+	}
+	if len(cut) > 0 {
+		sizes["cut"] = cut
+	}
+	if s.Lost > 0 {
+		sizes["lost"], sizes["size"] = int64(s.Lost), s.Size
+	}
+}
+
 // takeOwn undoes withOwn.
 func takeOwn(f *flow.Flow) {
 	m := f.Note.Metadata
-	if sizes, ok := m[missingKey].(map[string]any); ok && f.Kind == flow.KindHTTP {
+	if sizes, ok := m[missingKey].(map[string]any); ok && f.Kind != flow.KindOther {
 		restoreMissing(f, sizes)
 		delete(m, missingKey)
 	}
@@ -218,10 +242,31 @@ func takeOwn(f *flow.Flow) {
 }
 
 func restoreMissing(f *flow.Flow, sizes map[string]any) {
-	if n, ok := sizes["request"].(int64); ok {
+	if n, ok := sizes["request"].(int64); ok && f.Request != nil {
 		f.Request.Missing, f.Request.BodySize = true, n
 	}
 	if n, ok := sizes["response"].(int64); ok && f.Response != nil {
 		f.Response.Missing, f.Response.BodySize = true, n
+	}
+	if f.Stream != nil {
+		restoreStream(f.Stream, sizes)
+	}
+}
+
+// restoreStream undoes streamMissing. A file may say anything.
+func restoreStream(s *flow.Stream, sizes map[string]any) {
+	cut, _ := sizes["cut"].(map[string]any)
+	for key, v := range cut {
+		i, err := strconv.Atoi(key)
+		if n, ok := v.(int64); ok && n > 0 && err == nil && i >= 0 && i < len(s.Messages) {
+			s.Messages[i].Cut = n
+			s.Size += n
+		}
+	}
+	if n, ok := sizes["lost"].(int64); ok && n > 0 && n < 1<<31 {
+		s.Lost = int(n)
+		if n, ok := sizes["size"].(int64); ok && n > s.Size {
+			s.Size = n
+		}
 	}
 }

@@ -140,12 +140,17 @@ func samples(t testing.TB) map[string]*flow.Flow {
 		f.Stream = &flow.Stream{WebSocket: true, Messages: []flow.StreamMessage{
 			{FromClient: true, Text: true, Content: []byte("hi"), Time: at(5)},
 			{Content: []byte{0, 255}, Time: at(6), Dropped: true, Injected: true},
-		}, Close: flow.StreamClose{ByClient: true, Code: 1000, Reason: "done", Time: at(7)}}
+		}, Size: 4, Close: flow.StreamClose{ByClient: true, Code: 1000, Reason: "done", Time: at(7)}}
+	})
+	add("websocket not all kept", func(f *flow.Flow) {
+		f.Stream = &flow.Stream{WebSocket: true, Lost: 3, Size: 100, Messages: []flow.StreamMessage{
+			{FromClient: true, Text: true, Content: []byte("hi"), Cut: 7, Time: at(5)}, {Time: at(6)},
+		}, Close: flow.StreamClose{Code: 1006, Time: at(7)}}
 	})
 	add("websocket open", func(f *flow.Flow) { f.Stream = &flow.Stream{WebSocket: true} })
 	add("tcp", func(f *flow.Flow) {
 		f.Kind, f.Request, f.Response = flow.KindTCP, nil, nil
-		f.Stream = &flow.Stream{Messages: []flow.StreamMessage{{FromClient: true, Content: []byte("\x16\x03"), Time: at(5)}, {Time: at(6)}}}
+		f.Stream = &flow.Stream{Messages: []flow.StreamMessage{{FromClient: true, Content: []byte("\x16\x03"), Time: at(5)}, {Time: at(6)}}, Size: 2}
 	})
 	add("dns", func(f *flow.Flow) {
 		f.Kind, f.Request, f.Response, f.DNS = flow.KindDNS, nil, nil, lookup()

@@ -22,6 +22,8 @@ type session struct {
 	cmds  *command.Registry
 	log   *strings.Builder
 	kills []flow.ID
+
+	injected string
 }
 
 func newSession(t *testing.T) *session {
@@ -37,7 +39,8 @@ func newSession(t *testing.T) *session {
 			s.kills = append(s.kills, id)
 			return true
 		},
-		Log: slog.New(slog.NewTextHandler(s.log, nil)),
+		Inject: s.inject,
+		Log:    slog.New(slog.NewTextHandler(s.log, nil)),
 	}
 	s.in = addon.NewInterceptor(s.opts, s.store)
 	s.cmds = &command.Registry{Resolve: func(spec string) ([]*flow.Flow, error) {

@@ -13,7 +13,7 @@ import (
 	"moontap/proxy/option"
 )
 
-// An Interceptor is the hook that holds requests and responses, of DNS too: those that match
+// An Interceptor is the hook that holds requests, responses, messages and DNS: those that match
 // the option intercept, and those that somebody asked for. It must be the last
 // hook of its chain, so that what is held is what would be sent. A held flow is
 // edited through the store; resuming it takes over what the store has then.
@@ -86,6 +86,25 @@ func (i *Interceptor) Error(_ context.Context, f *flow.Flow) error {
 	return nil
 }
 
+// WantMessage wants the messages of flows that match, as WantBody does.
+func (i *Interceptor) WantMessage(f *flow.Flow) bool { return i.WantBody(f) }
+
+// HoldMessage holds m if it is to be held. What is injected is not: somebody has
+// just made it.
+func (i *Interceptor) HoldMessage(ctx context.Context, f *flow.Flow, m *flow.StreamMessage) <-chan struct{} {
+	x := i.filter.Load()
+	if m.Injected || ctx.Err() != nil {
+		return nil
+	}
+	return i.begin(f.ID, x != nil && x.Match(f))
+}
+
+// StreamEnd forgets what was held of f.
+func (i *Interceptor) StreamEnd(_ context.Context, f *flow.Flow) error {
+	i.end(f.ID)
+	return i.Error(context.Background(), f)
+}
+
 func (i *Interceptor) isAsked(id flow.ID) bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -125,8 +144,11 @@ func (i *Interceptor) begin(id flow.ID, matches bool) chan struct{} {
 		return nil
 	}
 	delete(i.asked, id)
-	c := make(chan struct{})
-	i.held[id] = c
+	c := i.held[id] // of a message in the other direction
+	if c == nil {
+		c = make(chan struct{})
+		i.held[id] = c
+	}
 	return c
 }
 

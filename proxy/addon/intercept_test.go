@@ -311,3 +311,36 @@ func TestResumeIsDisabled(t *testing.T) {
 		synctest.Wait()
 	})
 }
+
+func TestInterceptHoldsMessages(t *testing.T) {
+	s := newSession(t)
+	f := s.live("http://held.com/")
+	f.Stream = &flow.Stream{WebSocket: true}
+	m := &flow.StreamMessage{}
+	hold := func() <-chan struct{} { return s.in.HoldMessage(t.Context(), f, m) }
+	if s.in.WantMessage(f) || hold() != nil {
+		t.Error("a message is held without a filter")
+	}
+	s.set("intercept", "~websocket & ~d held.com")
+	if !s.in.WantMessage(f) {
+		t.Error("the message is not wanted")
+	}
+	up, down := hold(), hold()
+	if up == nil || down == nil || !s.in.IsHeld(f.ID) {
+		t.Fatal("messages are not held")
+	}
+	m.Injected = true
+	if hold() != nil {
+		t.Error("an injected message is held")
+	}
+	m.Injected = false
+	if !s.in.Resume(f.ID) {
+		t.Error("nothing to resume")
+	}
+	<-up
+	<-down
+	hold()
+	if err := s.in.StreamEnd(t.Context(), f); err != nil || s.in.IsHeld(f.ID) {
+		t.Error("still held after the end")
+	}
+}
