@@ -147,9 +147,17 @@ func (c *conversation) hold(m *flow.StreamMessage, holds []<-chan struct{}) erro
 	return nil
 }
 
+// busyWait is how long revise waits for a hook that has the flow: it may be this
+// very hook that called revise.
+const busyWait = 200 * time.Millisecond
+
 // revise changes a message that is held back.
 func (c *conversation) revise(n int, fn func(*flow.StreamMessage)) error {
-	c.mu.Lock()
+	for end := time.Now().Add(busyWait); !c.mu.TryLock(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			return errors.New("a script is busy with the flow")
+		}
+	}
 	defer c.mu.Unlock()
 	m := c.held[n]
 	if m == nil {

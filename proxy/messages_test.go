@@ -322,6 +322,25 @@ func TestHeldMessages(t *testing.T) {
 	}
 }
 
+// A hook that calls Revise of its own flow is refused rather than stuck.
+func TestReviseFromAHook(t *testing.T) {
+	var tp *tap
+	refused := make(chan error, 1)
+	h := &streams{message: func(f *flow.Flow, _ *flow.StreamMessage) error {
+		refused <- tp.Revise(f.ID, 0, func(*flow.StreamMessage) {})
+		return nil
+	}}
+	tp = newTap(t, proxy.Config{Hooks: chain(t, h)})
+	c, o := tp.socket("")
+	c.say(text("x"))
+	o.expectMessage(ws.Text, 0, "x")
+	if err := <-refused; err == nil || !strings.Contains(err.Error(), "busy") {
+		t.Errorf("Revise: %v", err)
+	}
+	shake(c, o)
+	tp.final(0)
+}
+
 // A flow that is killed, or whose client leaves, while a message is held, ends.
 func TestHeldMessagesEnd(t *testing.T) {
 	for _, tc := range []struct {
