@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -84,7 +85,7 @@ func (x *exchange) deliverError() bool {
 	case x.to == nil:
 		return false
 	case x.killed():
-		x.endUpload()
+		x.settleUpload()
 		return false
 	}
 	status := cmp.Or(x.status, http.StatusBadGateway) // a hook may have made the error
@@ -111,7 +112,7 @@ func (x *exchange) deliverWhole() (bool, error) {
 func (x *exchange) deliverLive() (keep bool, err error) {
 	out := sink(nowhere{})
 	if x.to != nil {
-		if out, keep, err = x.to.head(x, x.clientFraming()); err != nil {
+		if out, keep, err = x.to.live(x, x.clientFraming()); err != nil {
 			x.drop()
 			return false, err
 		}
@@ -129,6 +130,7 @@ func (x *exchange) deliverLive() (keep bool, err error) {
 	if out.end(r.Trailer) != nil {
 		return false, errClientGone
 	}
+	x.e.cfg.Hooks.ResponseEnd(context.WithoutCancel(x.ctx), x.f)
 	return keep, nil
 }
 
@@ -139,6 +141,7 @@ func (x *exchange) stream(out sink) error {
 	defer copyBuffers.Put(buf)
 	body, rec := x.down.src, &x.down.rec
 	shown := pace{last: time.Now()}
+	x.down.rec.forget(x.set)
 	for !body.Done() {
 		n, err := body.Read(buf[:])
 		for err == nil && n < len(buf) {

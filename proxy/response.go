@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"moontap/proxy/http1"
+	"moontap/proxy/mode"
 )
 
 // roundTrip sends the request and reads the head of the response, unless the
@@ -59,21 +60,73 @@ func (x *exchange) repeatable() bool {
 // connect takes a connection to the server from the pool or makes one.
 func (x *exchange) connect() (transfer, error) {
 	t := x.target()
-	if up := x.c.pool.get(t.upstreamKey, !x.repeatable()); up != nil {
-		return up, x.attach(up)
+	for {
+		if up := x.c.pool.get(t.upstreamKey, !x.repeatable()); up != nil {
+			return up, x.attach(up)
+		}
+		if !t.mayBeH2() {
+			up, err := x.dial(t)
+			if err != nil {
+				return nil, err
+			}
+			return up, x.attach(up)
+		}
+		if stream := x.c.pool.stream(t.upstreamKey); stream != nil {
+			return stream, x.attach(stream)
+		}
+		f, err := x.c.pool.depart(x.ctx, t.upstreamKey)
+		if err != nil {
+			return nil, err
+		}
+		if f != nil {
+			return x.connectFirst(t, f)
+		}
 	}
-	up, err := x.e.dial(x.ctx, t)
-	x.f.Server = up.info
+}
+
+// connectFirst makes a connection that others may be waiting for.
+func (x *exchange) connectFirst(t target, f *flight) (to transfer, err error) {
+	plain := false
+	defer func() { x.c.pool.arrive(t.upstreamKey, f, plain, err) }()
+	up, err := x.dial(t)
 	if err != nil {
 		return nil, err
 	}
-	return up, x.attach(up)
+	if t.scheme != "h2c" && up.info.TLS.ALPN != "h2" {
+		plain = true
+		return up, x.attach(up)
+	}
+	conn, err := newH2conn(up)
+	if err != nil {
+		up.close()
+		return nil, err
+	}
+	stream, err := x.c.pool.share(conn)
+	if err != nil {
+		return nil, err
+	}
+	return stream, x.attach(stream)
+}
+
+func (x *exchange) dial(t target) (*upstream, error) {
+	up, err := x.e.dial(x.ctx, t)
+	x.f.Server = up.info
+	return up, err
+}
+
+// mayBeH2 reports whether a new connection may turn out to be HTTP/2.
+func (t *target) mayBeH2() bool {
+	return !t.h1 && (t.scheme == "https" || t.scheme == "h2c")
 }
 
 // target is where the request goes now, after the hooks.
 func (x *exchange) target() target {
 	r := x.f.Request
 	t := target{upstreamKey: upstreamKey{scheme: r.Scheme, host: asciiHost(r.Host), port: r.Port, set: x.set}, mode: x.c.mode}
+	if m := x.c.mode; m.Kind == mode.Reverse && m.Scheme == "h2c" && r.Scheme == "http" && m.Host == r.Host && m.Port == r.Port {
+		t.scheme = "h2c"
+	}
+	t.h1 = x.set.NoHTTP2 || t.scheme == "https" && r.Header.Has("Upgrade") // RFC 9113 knows no Upgrade
 	if x.to != nil {
 		rt := x.to.from()
 		t.proxyAuth, t.peer = rt.proxyAuth, x.c.first.Peer
@@ -94,7 +147,8 @@ func (x *exchange) target() target {
 // switching reports whether the server agreed to speak something else on this
 // connection.
 func (x *exchange) switching() bool {
-	return x.f.Error == nil && x.up != nil && x.f.Response.Status == http.StatusSwitchingProtocols && x.to != nil
+	_, onWire := x.to.(*wire)
+	return x.f.Error == nil && x.up != nil && x.f.Response.Status == http.StatusSwitchingProtocols && onWire
 }
 
 // tunnel passes a 101 response on and then whatever follows, until both sides
@@ -150,6 +204,9 @@ func (x *exchange) respond() bool {
 
 // receive takes the response's body in as far as it is there or held back.
 func (x *exchange) receive() {
+	if !x.responseHeadHooks() {
+		return
+	}
 	if x.down.frame.Size > x.set.BodySizeLimit {
 		x.fail(errTooLarge(http.StatusBadGateway, x.set.BodySizeLimit))
 		return
@@ -170,6 +227,20 @@ func (x *exchange) receive() {
 		return
 	}
 	x.down.live = !whole
+}
+
+// responseHeadHooks is headHooks for the response.
+func (x *exchange) responseHeadHooks() bool {
+	if !x.e.cfg.Hooks.WantResponseHeaders() {
+		return true
+	}
+	x.publish()
+	if err := cmp.Or(x.e.cfg.Hooks.ResponseHeaders(x.ctx, x.f), context.Cause(x.ctx)); err != nil {
+		x.fail(err)
+	} else if x.f.Response == nil {
+		x.fail(errHookRemoved)
+	}
+	return x.f.Error == nil
 }
 
 func (x *exchange) isEventStream() bool {

@@ -22,7 +22,7 @@ const sessionCache = 1024
 // session could be resumed.
 func (e *Engine) serverTLS() *tls.Config {
 	return &tls.Config{
-		NextProtos: []string{"http/1.1"},
+		NextProtos: []string{"h2", "http/1.1"},
 		GetCertificate: func(h *tls.ClientHelloInfo) (*tls.Certificate, error) {
 			p, ok := h.Conn.(*peeked)
 			if !ok {
@@ -33,6 +33,9 @@ func (e *Engine) serverTLS() *tls.Config {
 		GetConfigForClient: func(h *tls.ClientHelloInfo) (*tls.Config, error) {
 			if p, ok := h.Conn.(*peeked); ok {
 				p.offers = h.SupportedProtos
+			}
+			if e.settings.Load().NoHTTP2 {
+				return e.tls1, nil
 			}
 			return nil, nil
 		},
@@ -88,9 +91,12 @@ func (e *Engine) startTLS(ctx context.Context, u *upstream, t target) error {
 	if name == "" {
 		name = t.host
 	}
-	offers := []string{"http/1.1"}
-	if t.scheme == "tls" {
+	offers := []string{"h2", "http/1.1"}
+	switch {
+	case t.scheme == "tls":
 		offers = nil // who knows what is inside
+	case t.h1 || t.scheme != "https":
+		offers = offers[1:]
 	}
 	conn := tls.Client(u.conn, &tls.Config{
 		ServerName:         name,

@@ -10,7 +10,7 @@ import (
 )
 
 // An upstream is a connection to a server, or through the upstream proxy to one.
-// It carries one exchange at a time.
+// It carries one exchange at a time, unless it turns out to be HTTP/2 (see h2conn).
 type upstream struct {
 	key   upstreamKey
 	raw   net.Conn // the TCP connection; closing it ends everything
@@ -33,6 +33,7 @@ type upstreamKey struct {
 	port         int
 	sni          string
 	tunnel       bool // through the upstream proxy with CONNECT, whatever the scheme
+	h1           bool // HTTP/2 is of no use
 	set          *Settings
 }
 
@@ -76,67 +77,4 @@ func (u *upstream) fresh(careful bool) bool {
 		time.Sleep(settle - unused)
 	}
 	return quiet(u.raw)
-}
-
-// A pool holds the unused upstreams of one client. As a client has one exchange
-// at a time, there is at most one for a key. The zero value is empty.
-type pool struct {
-	mu     sync.Mutex
-	idle   map[upstreamKey]*upstream
-	closed bool
-}
-
-// maxIdle is how many unused upstreams a client may have.
-const maxIdle = 32
-
-// get takes out the upstream for key, or returns nil.
-func (p *pool) get(key upstreamKey, careful bool) *upstream {
-	p.mu.Lock()
-	u := p.idle[key]
-	delete(p.idle, key)
-	p.mu.Unlock()
-	if u != nil && !u.fresh(careful) {
-		u.close()
-		return nil
-	}
-	return u
-}
-
-// put gives an upstream back that has been read to the end of a response.
-func (p *pool) put(u *upstream) {
-	u.used, u.tried = true, u.used
-	u.since = time.Now()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.closed || len(p.idle) >= maxIdle {
-		u.close()
-		return
-	}
-	if p.idle == nil {
-		p.idle = map[upstreamKey]*upstream{}
-	}
-	p.idle[u.key] = u
-}
-
-// sweep closes what was not used for longer than d.
-func (p *pool) sweep(now time.Time, d time.Duration) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for key, u := range p.idle {
-		if now.Sub(u.since) > d {
-			delete(p.idle, key)
-			u.close()
-		}
-	}
-}
-
-// close closes all and takes no more.
-func (p *pool) close() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.closed = true
-	for _, u := range p.idle {
-		u.close()
-	}
-	p.idle = nil
 }
