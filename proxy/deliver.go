@@ -28,16 +28,17 @@ type download struct {
 // gets none and that the header speaks of another one.
 func (x *exchange) clientFraming() http1.Framing {
 	r := x.f.Response
-	method, http10 := x.f.Request.Method, false
+	method, version := x.f.Request.Method, ""
 	if x.in != nil {
-		method, http10 = x.in.Method, x.in.Version == "HTTP/1.0"
+		method, version = x.in.Method, x.in.Version
 	}
+	http10 := version == "HTTP/1.0"
 	switch {
 	case method == "HEAD" || r.Status < 200 || r.Status == http.StatusNoContent || r.Status == http.StatusNotModified:
 		return http1.Framing{}
 	case !x.down.live:
 		return wholeFraming(&r.Message, !http10)
-	case x.down.frame.Kind == http1.Length:
+	case x.down.frame.Kind == http1.Length && (version != "HTTP/1.1" || !trailed(&r.Message)):
 		return x.down.frame
 	case http10:
 		return http1.Framing{Kind: http1.UntilClose}

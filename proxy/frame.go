@@ -24,6 +24,10 @@ func wholeFraming(m *flow.Message, chunks bool) http1.Framing {
 	return http1.Framing{Kind: http1.Length, Size: int64(len(m.Body))}
 }
 
+// trailed reports whether a message announces a trailer although its length is
+// known, as is possible in HTTP/2 only.
+func trailed(m *flow.Message) bool { return m.Version == "HTTP/2.0" && m.Header.Has("Trailer") }
+
 // syncLength corrects the Content-Length of a message whose body a hook has
 // replaced without it.
 func syncLength(m *flow.Message) {

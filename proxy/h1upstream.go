@@ -116,6 +116,9 @@ func (u *upstream) send(x *exchange) error {
 	buf := headBuffers.Get().(*[]byte)
 	defer headBuffers.Put(buf)
 	f := x.requestFraming()
+	if f.Kind == http1.Length && x.upload.live && trailed(&x.f.Request.Message) {
+		f = http1.Framing{Kind: http1.Chunked}
+	}
 	b, err := x.appendRequestHead((*buf)[:0], f)
 	if err != nil {
 		return err

@@ -168,7 +168,7 @@ func (x *exchange) requestFields(f http1.Framing) ([]hpack.HeaderField, error) {
 // receive sends the request and waits for the head of the response.
 func (t *serverStream) receive(x *exchange) error {
 	t.begun = true
-	res, err := t.c.conn.RoundTrip(t.req)
+	res, err := t.c.conn.RoundTrip(t.req) //nolint:bodyclose // close does
 	t.mu.Lock()
 	t.late = true
 	t.mu.Unlock()

@@ -143,10 +143,9 @@ type h2body struct {
 
 func newH2body(s *h2stream, r io.Reader, f http1.Framing) h2body {
 	b := h2body{s: s, r: r, left: -1}
-	switch f.Kind {
-	case http1.NoBody:
+	if f.Kind == http1.NoBody {
 		b.err = io.EOF
-	case http1.Length:
+	} else if f.Kind == http1.Length {
 		b.left = f.Size
 	}
 	return b

@@ -112,7 +112,7 @@ func (m *carrier) conduct(l rider, key uint64, req *http.Request) {
 	}
 	defer remove()
 	_ = m.ModifyRequest(req)
-	res, _ := m.RoundTrip(req)
+	res, _ := m.RoundTrip(req) //nolint:bodyclose // it has none
 	_ = m.ModifyResponse(res)
 }
 

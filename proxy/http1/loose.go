@@ -33,7 +33,7 @@ func ReadLooseHead(br *bufio.Reader, limit int) (string, error) {
 // them, and lines without a colon are names without a value.
 func ParseLooseRequest(raw string) (RequestHead, error) {
 	var h RequestHead
-	line, rest, _ := cutLine(raw)
+	line, rest := cutLine(raw)
 	words := strings.Fields(line)
 	if len(words) < 2 {
 		return h, syntaxErrorf("malformed request line")
@@ -48,23 +48,23 @@ func ParseLooseRequest(raw string) (RequestHead, error) {
 
 // ParseLooseResponse is ParseLooseRequest for responses.
 func ParseLooseResponse(raw string) (ResponseHead, error) {
-	line, rest, _ := cutLine(raw)
+	line, rest := cutLine(raw)
 	h, err := ParseResponse(line + "\r\n\r\n")
 	h.Header = parseLooseFields(rest)
 	return h, err
 }
 
 // cutLine takes the first line off, without its end.
-func cutLine(text string) (line, rest string, ok bool) {
-	line, rest, ok = strings.Cut(text, "\n")
-	return strings.TrimSuffix(line, "\r"), rest, ok
+func cutLine(text string) (line, rest string) {
+	line, rest, _ = strings.Cut(text, "\n")
+	return strings.TrimSuffix(line, "\r"), rest
 }
 
 func parseLooseFields(text string) flow.Header {
 	var h flow.Header
 	for text != "" {
 		var line string
-		line, text, _ = cutLine(text)
+		line, text = cutLine(text)
 		switch {
 		case line == "":
 		case (line[0] == ' ' || line[0] == '\t') && len(h) > 0:
