@@ -17,6 +17,7 @@ import (
 // share it.
 type h2conn struct {
 	up   *upstream
+	end  func() // closes up, once
 	w    *h2wire
 	conn *http2.ClientConn
 	used bool // it has carried an exchange before; guarded by the pool
@@ -31,7 +32,8 @@ type h2conn struct {
 func newH2conn(u *upstream) (*h2conn, error) {
 	lim := &u.key.set.Limits
 	c := &h2conn{up: u, w: newH2wire(u.conn, u.br, lim.MaxHead), waiting: map[string]*h2stream{}, last: 1<<31 - 1}
-	c.w.side, c.w.ended, c.w.out.preface = c, u.close, len(preface)
+	c.end = sync.OnceFunc(u.close)
+	c.w.side, c.w.ended, c.w.out.preface = c, c.end, len(preface)
 	base := &http.Transport{DisableCompression: true, HTTP2: &http.HTTP2Config{
 		MaxReceiveBufferPerStream: streamWindow, MaxReceiveBufferPerConnection: connWindow,
 	}}

@@ -166,11 +166,10 @@ func newH2wire(conn net.Conn, src io.Reader, limit int) *h2wire {
 
 // Close closes the connection.
 func (w *h2wire) Close() error {
-	err := w.Conn.Close()
 	if w.ended != nil {
 		w.ended()
 	}
-	return err
+	return w.Conn.Close()
 }
 
 // stream returns the stream called id, or nil.

@@ -28,8 +28,8 @@ func (s *plainSide) headOut(_ uint32, _ []hpack.HeaderField) []hpack.HeaderField
 	return []hpack.HeaderField{{Name: "z", Value: "1"}, {Name: "a", Value: "2"}}
 }
 
-func (s *plainSide) goingAway(uint32)          {}
-func (s *plainSide) wrote(f h2header)          { s.out = append(s.out, f) }
+func (s *plainSide) goingAway(uint32)           {}
+func (s *plainSide) wrote(f h2header)           { s.out = append(s.out, f) }
 func (s *plainSide) knows(http2.FrameType) bool { return false }
 
 // sunk is a connection that keeps what is written.

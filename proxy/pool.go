@@ -88,7 +88,7 @@ func (p *pool) share(c *h2conn) (*serverStream, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed || !c.reserve() {
-		c.up.close()
+		c.end()
 		return nil, errShutdown
 	}
 	if p.shared == nil {
@@ -195,7 +195,7 @@ func (p *pool) close() {
 	}
 	for _, cs := range p.shared {
 		for _, c := range cs {
-			c.up.close()
+			c.end()
 		}
 	}
 	p.idle, p.shared = nil, nil
