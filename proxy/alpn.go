@@ -9,7 +9,12 @@ const (
 )
 
 // httpProtocols are those that become HTTP flows, most wanted first.
-func (s *Settings) httpProtocols() []string { return []string{protoHTTP1} }
+func (s *Settings) httpProtocols() []string {
+	if s.NoHTTP2 {
+		return []string{protoHTTP1}
+	}
+	return []string{protoHTTP2, protoHTTP1}
+}
 
 // An alpn is what is known when the protocol of a connection is chosen, through
 // which a client talks to a server.

@@ -16,6 +16,8 @@ import (
 	"moontap/proxy"
 	"moontap/proxy/hook"
 	"moontap/proxy/mode"
+
+	"golang.org/x/net/http2"
 )
 
 // lastOnly keeps what a store would keep of the flows: their last snapshot.
@@ -151,4 +153,29 @@ func BenchmarkExchange(b *testing.B) {
 		b.ReportAllocs()
 		exchangeLoop(b, tc, "GET / HTTP/1.1\r\nHost: "+l.Addr().String()+"\r\n"+benchFields)
 	})
+}
+
+// BenchmarkStream is one request over HTTP/2 on both sides, one after the other;
+// client and server, which are x/net/http2, count too and take the most.
+func BenchmarkStream(b *testing.B) {
+	body := strings.Repeat("x", 1024)
+	srv := startOrigin(b, true, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, body) })
+	tp := newTap(b, proxy.Config{Settings: insecure})
+	for name, c := range map[string]*http.Client{
+		"direct":  {Transport: &http2.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}},
+		"through": tp.speak(true),
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				res, err := c.Get(srv.URL)
+				if err != nil {
+					b.Fatal(err)
+				}
+				_, _ = io.Copy(io.Discard, res.Body)
+				res.Body.Close()
+			}
+		})
+		c.CloseIdleConnections()
+	}
 }

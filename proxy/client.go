@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -20,7 +21,7 @@ var (
 )
 
 // A client is an accepted connection and what belongs to it: its wires, one
-// after the other, and its connections to servers. A replay has a client with no
+// after the other, or its HTTP/2 session, and its connections to servers. A replay has a client with no
 // connection.
 type client struct {
 	e    *Engine
@@ -33,7 +34,9 @@ type client struct {
 	first   *flow.ClientConn                // as it was announced
 	info    atomic.Pointer[flow.ClientConn] // nil for a replay; replaced when TLS is known
 	wire    atomic.Pointer[wire]            // the innermost
-	current atomic.Pointer[exchange]        // nil between exchanges
+	h2      atomic.Pointer[h2session]       // nil unless it speaks HTTP/2
+	running running
+	ended   chan struct{} // closed by end; nil unless it is a tunnel inside HTTP/2
 }
 
 // accept serves a new connection. It returns when martian has taken it, or when
@@ -170,8 +173,13 @@ func (w *wire) warn(what string, reason error) {
 	w.c.e.log.Warn(what, "client", w.c.info.Load().Peer, "reason", reason)
 }
 
-// carry lets martian serve w, as the innermost wire of the client.
+// carry lets martian serve w, as the innermost wire of the client, unless the
+// handshake on it has decided for HTTP/2.
 func (c *client) carry(w *wire) {
+	if conn, ok := w.Conn.(*tls.Conn); ok && conn.ConnectionState().NegotiatedProtocol == "h2" {
+		go c.serveH2(conn, w.route)
+		return
+	}
 	c.wire.Store(w)
 	if !c.e.carrier.carry(w) {
 		c.end()
@@ -183,6 +191,11 @@ func (c *client) end() {
 	c.once.Do(func() {
 		c.raw.Close()
 		c.pool.close()
+		if c.ended != nil {
+			close(c.ended)
+			c.e.forget(c)
+			return // it was not announced
+		}
 		now, info := time.Now(), c.info.Load()
 		c.first.Close(now, "")
 		info.Close(now, "")
@@ -195,6 +208,10 @@ func (c *client) end() {
 // and watches for the client of a slow exchange to leave.
 func (c *client) sweep(now time.Time) {
 	c.pool.sweep(now, c.e.settings.Load().Limits.IdleTimeout)
+	if s := c.h2.Load(); s != nil {
+		s.sweep(now)
+		return
+	}
 	w := c.wire.Load()
 	if w == nil {
 		return
@@ -202,7 +219,7 @@ func (c *client) sweep(now time.Time) {
 	if w.due.over(now) || w.out.over(now) {
 		c.raw.Close()
 	}
-	if x := c.current.Load(); x != nil && now.Sub(x.begun) > watchAfter {
+	if x := c.running.one.Load(); x != nil && now.Sub(x.begun) > watchAfter {
 		w.in.watch()
 	}
 }

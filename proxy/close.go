@@ -113,7 +113,7 @@ func (e *Engine) drain(ctx context.Context) error {
 	for {
 		busy := e.dns.busy()
 		for _, c := range e.snapshot(nil) {
-			if x := c.current.Load(); x != nil && !x.tunneling.Load() {
+			if c.isBusy() {
 				busy = true
 			} else if c.raw != nil {
 				c.raw.Close()
@@ -128,6 +128,24 @@ func (e *Engine) drain(ctx context.Context) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// isBusy reports whether Close has to wait for c.
+func (c *client) isBusy() bool {
+	s := c.h2.Load()
+	if s != nil && !s.away.Load() {
+		s.goAway()
+		return true // until it was told
+	}
+	if s != nil {
+		return s.isBusy()
+	}
+	for _, x := range c.running.all(nil) {
+		if !x.tunneling.Load() {
+			return true
+		}
+	}
+	return false
 }
 
 func (e *Engine) waitClients(d time.Duration) bool {

@@ -73,7 +73,7 @@ func (t *tunnel) agree(req *incoming) bool {
 func (t *tunnel) ask(req *incoming) bool {
 	x := newExchange(t.w.c, t.w, req)
 	_ = x.setTarget(t.w.route)
-	defer x.c.current.Store(nil)
+	defer x.c.running.remove(x)
 	defer x.cancel(nil)
 	if err := cmp.Or(x.e.cfg.Hooks.HTTPConnect(x.ctx, x.f), context.Cause(x.ctx)); err != nil {
 		x.fail(err)

@@ -48,7 +48,7 @@ func newTLSServer(t *testing.T, tp *tap) *server {
 }
 
 func TestInterception(t *testing.T) {
-	tp := newTap(t, proxy.Config{Settings: proxy.Settings{Insecure: true}})
+	tp := newTap(t, proxy.Config{Settings: proxy.Settings{Insecure: true, NoHTTP2: true}})
 	s := newTLSServer(t, tp)
 	sessions := tls.NewLRUClientSessionCache(8)
 	for i := range 3 {

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -27,16 +28,17 @@ type download struct {
 // gets none and that the header speaks of another one.
 func (x *exchange) clientFraming() http1.Framing {
 	r := x.f.Response
-	method, http10 := x.f.Request.Method, false
+	method, version := x.f.Request.Method, ""
 	if x.in != nil {
-		method, http10 = x.in.Method, x.in.Version == "HTTP/1.0"
+		method, version = x.in.Method, x.in.Version
 	}
+	http10 := version == "HTTP/1.0"
 	switch {
 	case method == "HEAD" || r.Status < 200 || r.Status == http.StatusNoContent || r.Status == http.StatusNotModified:
 		return http1.Framing{}
 	case !x.down.live:
 		return wholeFraming(&r.Message, !http10)
-	case x.down.frame.Kind == http1.Length:
+	case x.down.frame.Kind == http1.Length && (version != "HTTP/1.1" || !trailed(&r.Message)):
 		return x.down.frame
 	case http10:
 		return http1.Framing{Kind: http1.UntilClose}
@@ -84,7 +86,7 @@ func (x *exchange) deliverError() bool {
 	case x.to == nil:
 		return false
 	case x.killed():
-		x.endUpload()
+		x.settleUpload()
 		return false
 	}
 	status := cmp.Or(x.status, http.StatusBadGateway) // a hook may have made the error
@@ -111,7 +113,7 @@ func (x *exchange) deliverWhole() (bool, error) {
 func (x *exchange) deliverLive() (keep bool, err error) {
 	out := sink(nowhere{})
 	if x.to != nil {
-		if out, keep, err = x.to.head(x, x.clientFraming()); err != nil {
+		if out, keep, err = x.to.live(x, x.clientFraming()); err != nil {
 			x.drop()
 			return false, err
 		}
@@ -129,6 +131,7 @@ func (x *exchange) deliverLive() (keep bool, err error) {
 	if out.end(r.Trailer) != nil {
 		return false, errClientGone
 	}
+	x.e.cfg.Hooks.ResponseEnd(context.WithoutCancel(x.ctx), x.f)
 	return keep, nil
 }
 
@@ -139,6 +142,7 @@ func (x *exchange) stream(out sink) error {
 	defer copyBuffers.Put(buf)
 	body, rec := x.down.src, &x.down.rec
 	shown := pace{last: time.Now()}
+	x.down.rec.forget(x.set)
 	for !body.Done() {
 		n, err := body.Read(buf[:])
 		for err == nil && n < len(buf) {

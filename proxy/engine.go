@@ -39,6 +39,7 @@ type Engine struct {
 	settings atomic.Pointer[Settings] // with defaults filled in
 	carrier  *carrier
 	tls      *tls.Config // for clients
+	tls1     *tls.Config // the same without HTTP/2
 	sessions tls.ClientSessionCache
 	dialer   net.Dialer
 	dns      dnsService
@@ -87,6 +88,8 @@ func New(cfg Config) (*Engine, error) {
 	e.ctx, e.cut = context.WithCancelCause(context.Background())
 	e.Apply(cfg.Settings)
 	e.tls = e.serverTLS()
+	e.tls1 = e.tls.Clone()
+	e.tls1.NextProtos = []string{"http/1.1"}
 	e.tick.Store(time.Now().UnixNano())
 	e.carrier = newCarrier()
 	go e.sweepAll()
@@ -169,9 +172,7 @@ func (e *Engine) exchanges() []*exchange {
 	defer e.mu.Unlock()
 	var xs []*exchange
 	for c := range e.clients {
-		if x := c.current.Load(); x != nil {
-			xs = append(xs, x)
-		}
+		xs = c.running.all(xs)
 	}
 	return xs
 }
@@ -196,7 +197,7 @@ func (e *Engine) Do(ctx context.Context, spec mode.Spec, f *flow.Flow) error {
 	x.publish()
 	if f.Request.Missing {
 		x.fail(errors.New("the request's body was not recorded"))
-	} else {
+	} else if x.headHooks() {
 		x.requestHooks()
 	}
 	x.roundTrip()

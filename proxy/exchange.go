@@ -28,6 +28,8 @@ type exchange struct {
 	down   download
 	status int // what the client is told when f has an error
 
+	translate bool // the server is offered HTTP/2 although the client does not speak it
+
 	ctx       context.Context
 	cancel    context.CancelCauseFunc
 	tunneling atomic.Bool // after 101
@@ -58,7 +60,7 @@ func (x *exchange) start() {
 	// Not a child of the engine's context: that would have all exchanges meet at
 	// one lock. Close aborts those that it finds.
 	x.ctx, x.cancel = context.WithCancelCause(context.Background())
-	x.c.current.Store(x)
+	x.c.running.add(x)
 	if x.e.ctx.Err() != nil {
 		x.abort(errShutdown)
 	}
@@ -66,7 +68,7 @@ func (x *exchange) start() {
 
 // finish is the end of the flow, however it went.
 func (x *exchange) finish() {
-	x.c.current.Store(nil)
+	x.c.running.remove(x)
 	if x.to != nil {
 		x.to.await(nil)
 	}
@@ -98,7 +100,7 @@ func (x *exchange) attach(up transfer) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if err := context.Cause(x.ctx); err != nil {
-		up.cut()
+		up.close()
 		return err
 	}
 	x.up = up
@@ -118,7 +120,7 @@ func (x *exchange) detach() transfer {
 // drop gives the server's side up if there still is one.
 func (x *exchange) drop() {
 	if up := x.detach(); up != nil {
-		up.cut()
+		up.close()
 	}
 }
 

@@ -16,13 +16,17 @@ var headBuffers = sync.Pool{New: func() any { b := make([]byte, 0, readBuffer); 
 const inline = 32 << 10
 
 // wholeFraming is how a body that is all there is sent: as its header says, or
-// with a length.
+// with a length. A trailer needs chunks.
 func wholeFraming(m *flow.Message, chunks bool) http1.Framing {
-	if chunks && m.Header.HasToken("Transfer-Encoding", "chunked") {
+	if chunks && (len(m.Trailer) > 0 || m.Header.HasToken("Transfer-Encoding", "chunked")) {
 		return http1.Framing{Kind: http1.Chunked}
 	}
 	return http1.Framing{Kind: http1.Length, Size: int64(len(m.Body))}
 }
+
+// trailed reports whether a message announces a trailer although its length is
+// known, as is possible in HTTP/2 only.
+func trailed(m *flow.Message) bool { return m.Version == "HTTP/2.0" && m.Header.Has("Trailer") }
 
 // syncLength corrects the Content-Length of a message whose body a hook has
 // replaced without it.
@@ -62,6 +66,12 @@ func appendFields(dst []byte, h flow.Header, f http1.Framing, bare bool, skip fu
 		dst = http1.AppendField(dst, "Transfer-Encoding", "chunked")
 	}
 	return dst
+}
+
+// framedBy reports whether a body in framing f can go under h as it is.
+func framedBy(h flow.Header, f http1.Framing) bool {
+	said := http1.LooseFraming(h)
+	return said == f || said.Kind == http1.UntilClose && f.Kind == http1.NoBody
 }
 
 func appendLength(dst []byte, name string, n int64) []byte {

@@ -35,8 +35,12 @@ func (u *upstream) again(x *exchange, err error) bool {
 	return u.used && errors.As(err, &stale) && x.repeatable()
 }
 
-func (u *upstream) link() *upstream { return u }
-func (u *upstream) cut()            { u.close() }
+// afterAnswer is how long a server that has answered may go on to take a request.
+const afterAnswer = time.Second
+
+func (u *upstream) link() *upstream         { return u }
+func (u *upstream) patience() time.Duration { return afterAnswer }
+func (u *upstream) cut()                    { u.raw.Close() }
 
 func (u *upstream) write(p []byte) error {
 	_, err := u.conn.Write(p)
@@ -47,7 +51,7 @@ func (u *upstream) write(p []byte) error {
 func (x *exchange) requestFraming() http1.Framing {
 	m := &x.f.Request.Message
 	switch {
-	case x.upload.live:
+	case x.upload.live, x.isLoose():
 		return x.in.frame
 	case len(m.Body) == 0 && !m.Header.Has("Content-Length") && !m.Header.Has("Transfer-Encoding"):
 		return http1.Framing{}
@@ -64,7 +68,7 @@ func (x *exchange) appendRequestHead(dst []byte, f http1.Framing) ([]byte, error
 	if toProxy {
 		target = r.URL()
 	}
-	if err := http1.CheckRequest(r.Method, target, r.Header); err != nil {
+	if err := http1.CheckRequest(r.Method, target, r.Header); err != nil && !x.set.Loose {
 		return dst, err
 	}
 	version := r.Version
@@ -73,10 +77,11 @@ func (x *exchange) appendRequestHead(dst []byte, f http1.Framing) ([]byte, error
 	}
 	dst = http1.AppendRequestLine(dst, r.Method, target, version)
 	if !r.Header.Has("Host") && (r.Authority != "" || version != r.Version) {
-		dst = http1.AppendField(dst, "Host", flow.HostPort(r.Scheme, r.Host, r.Port))
+		dst = http1.AppendField(dst, "Host", x.host())
 	}
 	answered := x.upload.continued || !x.upload.live
-	dst = appendFields(dst, r.Header, f, false, func(fd flow.Field) bool {
+	bare := x.set.Loose && framedBy(r.Header, f)
+	dst = appendFields(dst, r.Header, f, bare, func(fd flow.Field) bool {
 		switch len(fd.Name) {
 		case len("Expect"):
 			return answered && strings.EqualFold(fd.Name, "Expect")
@@ -97,11 +102,23 @@ func (x *exchange) appendRequestHead(dst []byte, f http1.Framing) ([]byte, error
 	return append(dst, "\r\n"...), nil
 }
 
+// host is what goes into the Host field of a request that has none.
+func (x *exchange) host() string {
+	r := x.f.Request
+	if r.Version == "HTTP/2.0" && r.Authority != "" {
+		return r.Authority[strings.LastIndexByte(r.Authority, '@')+1:]
+	}
+	return flow.HostPort(r.Scheme, r.Host, r.Port)
+}
+
 // send writes the head, and the body with it when it is small.
 func (u *upstream) send(x *exchange) error {
 	buf := headBuffers.Get().(*[]byte)
 	defer headBuffers.Put(buf)
 	f := x.requestFraming()
+	if f.Kind == http1.Length && x.upload.live && trailed(&x.f.Request.Message) {
+		f = http1.Framing{Kind: http1.Chunked}
+	}
 	b, err := x.appendRequestHead((*buf)[:0], f)
 	if err != nil {
 		return err
@@ -140,11 +157,19 @@ func (u *upstream) receive(x *exchange) error {
 			return staleError{plainError(err)}
 		}
 		start := time.Now()
-		raw, err := http1.ReadHead(u.br, x.set.Limits.MaxHead)
+		read := http1.ReadHead
+		if x.set.Loose {
+			read = http1.ReadLooseHead
+		}
+		raw, err := read(u.br, x.set.Limits.MaxHead)
 		if err != nil {
 			return fmt.Errorf("read response head: %w", plainError(err))
 		}
-		h, err := http1.ParseResponse(raw)
+		parse := http1.ParseResponse
+		if x.set.Loose {
+			parse = http1.ParseLooseResponse
+		}
+		h, err := parse(raw)
 		if err != nil {
 			return fmt.Errorf("malformed response: %w", err)
 		}
@@ -158,7 +183,7 @@ func (u *upstream) receive(x *exchange) error {
 		}
 		return u.setResponse(x, &h, start)
 	}
-	return fmt.Errorf("more than %d informational responses", maxInformational)
+	return errTooManyInformational
 }
 
 // relayInformational passes a 1xx response on, to a client that can take it.
@@ -173,6 +198,9 @@ func (x *exchange) relayInformational(h *http1.ResponseHead, raw string) {
 
 func (u *upstream) setResponse(x *exchange, h *http1.ResponseHead, start time.Time) error {
 	frame, err := http1.ResponseFraming(x.f.Request.Method, h)
+	if err != nil && x.set.Loose {
+		frame, err = http1.LooseFraming(h.Header), nil
+	}
 	if err != nil {
 		return fmt.Errorf("malformed response: %w", err)
 	}
@@ -183,7 +211,9 @@ func (u *upstream) setResponse(x *exchange, h *http1.ResponseHead, start time.Ti
 	x.down.reusable = frame.Kind != http1.UntilClose && !h.Header.HasToken("Connection", "close") &&
 		(h.Version != "HTTP/1.0" || h.Header.HasToken("Connection", "keep-alive"))
 	u.wary = frame.Kind == http1.NoBody && (x.f.Request.Method == http.MethodHead || h.Status != http.StatusOK)
-	x.down.body.Reset(u.br, frame, x.set.Limits.MaxHead)
+	if x.down.body.Reset(u.br, frame, x.set.Limits.MaxHead); x.set.Loose {
+		x.down.body.ResetLoose(u.br, frame, x.set.Limits.MaxHead)
+	}
 	x.down.src = &x.down.body
 	return nil
 }

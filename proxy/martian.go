@@ -44,10 +44,10 @@ func (noLog) Errorf(string, ...any) {}
 // A carrier is the engine as martian sees it. martian.Proxy reads the requests
 // of each wire and calls the three methods in turn, on one goroutine.
 type carrier struct {
-	proxy *martian.Proxy
-	queue wireQueue
-	wires sync.Map // string, of wire.addr, to *wire
-	serve chan struct{}
+	proxy  *martian.Proxy
+	queue  wireQueue
+	riders sync.Map // string, what martian sees as remote address, to rider
+	serve  chan struct{}
 }
 
 func newCarrier() *carrier {
@@ -67,11 +67,11 @@ func newCarrier() *carrier {
 // carry hands w to martian, which closes it in the end. It reports false when
 // martian takes no more.
 func (m *carrier) carry(w *wire) bool {
-	m.wires.Store(w.addr.text, w)
+	m.riders.Store(w.addr.text, w)
 	if m.queue.put(w) {
 		return true
 	}
-	m.wires.Delete(w.addr.text)
+	m.riders.Delete(w.addr.text)
 	return false
 }
 
@@ -82,44 +82,70 @@ func (m *carrier) close() {
 	m.proxy.Close()
 }
 
-func (m *carrier) wire(req *http.Request) *wire {
-	v, ok := m.wires.Load(req.RemoteAddr)
+// A rider is what brings the carrier a request: a wire, or a stream of HTTP/2.
+type rider interface {
+	begin()                  // the exchange of the request
+	exchange() *exchange     // nil when there is none
+	standIn() *http.Response // what is returned for the response
+	answered(keep bool) bool // reports whether the connection is to be closed
+	done()                   // ends the exchange
+	guard()                  // is deferred: recovers
+}
+
+func (m *carrier) rider(req *http.Request) rider {
+	v, ok := m.riders.Load(req.RemoteAddr)
 	if !ok {
 		return nil
 	}
-	return v.(*wire)
+	return v.(rider)
+}
+
+// conduct leads the exchange of a request that no martian.Proxy has read through
+// the same methods in the same order, with a martian context of its own.
+func (m *carrier) conduct(l rider, key uint64, req *http.Request) {
+	req.RemoteAddr = newWireAddr(key).text
+	m.riders.Store(req.RemoteAddr, l)
+	defer m.riders.Delete(req.RemoteAddr)
+	_, remove, err := martian.TestContext(req, nil, nil)
+	if err != nil {
+		return
+	}
+	defer remove()
+	_ = m.ModifyRequest(req)
+	res, _ := m.RoundTrip(req) //nolint:bodyclose // it has none
+	_ = m.ModifyResponse(res)
 }
 
 // ModifyRequest begins the exchange of a request, or serves a CONNECT to its end.
 func (m *carrier) ModifyRequest(req *http.Request) error {
-	w := m.wire(req)
-	if w == nil {
+	l := m.rider(req)
+	if l == nil {
 		return nil
 	}
-	defer w.guard()
-	if req.Method == http.MethodConnect {
+	defer l.guard()
+	if w, ok := l.(*wire); ok && req.Method == http.MethodConnect {
 		if m.hijack(req) {
 			w.connect()
 		}
 		return nil
 	}
-	w.begin()
+	l.begin()
 	return nil
 }
 
 // RoundTrip gets the response. What it returns stands for it: the response
 // itself is in the flow.
 func (m *carrier) RoundTrip(req *http.Request) (*http.Response, error) {
-	w := m.wire(req)
-	if w != nil && w.x != nil {
-		func() {
-			defer w.guard()
-			w.x.roundTrip()
-		}()
-	}
+	l := m.rider(req)
 	res := &http.Response{}
-	if w != nil {
-		res = &w.stub
+	if l != nil {
+		res = l.standIn()
+		if x := l.exchange(); x != nil {
+			func() {
+				defer l.guard()
+				x.roundTrip()
+			}()
+		}
 	}
 	*res = http.Response{
 		StatusCode: http.StatusNoContent,
@@ -131,20 +157,20 @@ func (m *carrier) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // ModifyResponse passes the response on and ends the exchange.
 func (m *carrier) ModifyResponse(res *http.Response) error {
-	w := m.wire(res.Request)
-	if w == nil || w.x == nil {
+	l := m.rider(res.Request)
+	if l == nil || l.exchange() == nil {
 		return nil
 	}
-	defer w.guard()
-	if w.x.switching() {
+	defer l.guard()
+	if x := l.exchange(); x.switching() {
 		if m.hijack(res.Request) {
-			w.x.tunnel()
+			x.tunnel()
 		}
-		w.done()
+		l.done()
 		return nil
 	}
-	res.Close = !w.x.respond() || w.broken
-	w.done()
+	res.Close = l.answered(l.exchange().respond())
+	l.done()
 	return nil
 }
 
@@ -276,7 +302,7 @@ func (w *wire) RemoteAddr() net.Addr { return &w.addr }
 // Close is called by martian when it is through with the connection.
 func (w *wire) Close() error {
 	w.once.Do(func() {
-		w.c.e.carrier.wires.Delete(w.addr.text)
+		w.c.e.carrier.riders.Delete(w.addr.text)
 		w.end()
 	})
 	return nil

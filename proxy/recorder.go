@@ -79,6 +79,14 @@ func (r *recorder) add(p []byte) {
 	}
 }
 
+// forget drops what was recorded of a body that is live, and records no more of
+// it, if set says so.
+func (r *recorder) forget(set *Settings) {
+	if set.DropStreamed {
+		r.buf, r.limit = nil, 0
+	}
+}
+
 // body returns what was recorded in a slice of its own size, nil when that is
 // nothing.
 func (r *recorder) body() []byte {

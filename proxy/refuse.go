@@ -47,10 +47,14 @@ func (w *wire) recordRefused(req *incoming, msg string) {
 	x.finish()
 }
 
+func errorText(status int, msg string) string {
+	return fmt.Sprintf("%d %s\n\nmoontap: %s\n", status, http.StatusText(status), msg)
+}
+
 // errorPage is a response to method that the proxy itself makes, for people to
 // read.
 func errorPage(method string, status int, msg string, keep bool) []byte {
-	body := fmt.Sprintf("%d %s\n\nmoontap: %s\n", status, http.StatusText(status), msg)
+	body := errorText(status, msg)
 	b := http1.AppendStatusLine(nil, "HTTP/1.1", status, http.StatusText(status))
 	b = http1.AppendField(b, "Content-Type", "text/plain; charset=utf-8")
 	b = http1.AppendField(b, "Content-Length", strconv.Itoa(len(body)))

@@ -25,6 +25,9 @@ func (x *exchange) request() {
 		return
 	}
 	x.rewriteHost()
+	if !x.headHooks() {
+		return
+	}
 	whole, err := x.takeRequest(true)
 	x.publish()
 	if err == nil && !whole && x.holdable(x.in.frame) && x.e.cfg.Hooks.WantBody(x.f) {
@@ -41,6 +44,28 @@ func (x *exchange) request() {
 	}
 	x.upload.live = !whole
 	x.requestHooks()
+}
+
+// headHooks runs the hooks for the head of a request and reports whether the
+// exchange goes on.
+func (x *exchange) headHooks() bool {
+	if !x.e.cfg.Hooks.WantRequestHeaders() {
+		return true
+	}
+	x.publish()
+	r := x.f.Request
+	if x.to != nil {
+		x.to.await(x)
+	}
+	if err := cmp.Or(x.e.cfg.Hooks.RequestHeaders(x.ctx, x.f), context.Cause(x.ctx)); err != nil {
+		x.fail(err)
+		return false
+	}
+	if x.f.Request == nil {
+		x.f.Request = r
+		x.fail(errHookRemoved)
+	}
+	return x.f.Error == nil
 }
 
 func (x *exchange) requestHooks() {
@@ -62,10 +87,15 @@ func (x *exchange) requestHooks() {
 	if x.upload.live && !r.Missing {
 		x.upload.live = false // a hook has made another body
 	}
-	if !x.upload.live {
+	x.upload.asIs = same(before.Body, r.Body) && same(before.Header, r.Header)
+	if !x.upload.live && !x.isLoose() {
 		syncLength(&r.Message)
 	}
 }
+
+// isLoose reports whether the request goes out framed as it came, for better or
+// worse.
+func (x *exchange) isLoose() bool { return x.set.Loose && x.upload.asIs && x.in != nil }
 
 var errHookRemoved = errors.New("a hook took the message away")
 
@@ -109,10 +139,16 @@ func (x *exchange) rewriteHost() {
 	if u := x.set.UpstreamAuth; u != nil {
 		x.f.Request.Header.Set("Authorization", basicAuth(u))
 	}
-	if x.set.KeepHostHeader || !x.f.Request.Header.Has("Host") {
+	if x.set.KeepHostHeader {
 		return
 	}
-	x.f.Request.Header.Set("Host", flow.HostPort(x.f.Request.Scheme, m.Host, m.Port))
+	name := flow.HostPort(x.f.Request.Scheme, m.Host, m.Port)
+	if x.in.Version == "HTTP/2.0" && x.f.Request.Authority != "" {
+		x.f.Request.Authority = name
+	}
+	if x.f.Request.Header.Has("Host") {
+		x.f.Request.Header.Set("Host", name)
+	}
 }
 
 // holdLimit is the size up to which a body may be held back.
@@ -155,7 +191,7 @@ func (x *exchange) takeRequest(buffered bool) (bool, error) {
 
 // expects reports whether the client waits for 100 (Continue) before its body.
 func (x *exchange) expects() bool {
-	return x.in != nil && x.in.frame.Kind != http1.NoBody && x.in.Version == "HTTP/1.1" &&
+	return x.in != nil && x.in.frame.Kind != http1.NoBody && x.in.Version != "HTTP/1.0" &&
 		x.in.Header.HasToken("Expect", "100-continue")
 }
 

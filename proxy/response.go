@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,20 +31,40 @@ func (x *exchange) send() error {
 	for try := 0; ; try++ {
 		up, err := x.connect()
 		if err != nil {
+			if x.needsHTTP2(nil, err) {
+				continue
+			}
 			return err
 		}
 		if err = up.send(x); err == nil {
 			err = up.receive(x)
 		}
 		if err == nil {
+			if x.translate && x.to != nil {
+				x.to.from().protos = x.set.httpProtocols() // for the requests to come
+			}
 			return nil
 		}
 		retry := try == 0 && x.ctx.Err() == nil && up.again(x, err)
 		x.drop()
-		if !retry {
+		if !retry && !x.needsHTTP2(up.link(), err) {
 			return fmt.Errorf("%s: %w", up.link().info.Addr, err)
 		}
 	}
+}
+
+// needsHTTP2 reports whether err is that of a server that speaks HTTP/2 only, as
+// far as can be told, and sees to it that it is offered that: it refuses what was
+// offered, or agrees to nothing and hangs up.
+func (x *exchange) needsHTTP2(up *upstream, err error) bool {
+	r := x.f.Request
+	if x.translate || x.set.NoHTTP2 || r.Scheme != "https" || r.Header.Has("Upgrade") || x.ctx.Err() != nil {
+		return false
+	}
+	var stale staleError
+	hungUp := up != nil && !up.used && up.info.TLS != nil && up.info.TLS.ALPN == "" && errors.As(err, &stale) && x.repeatable()
+	x.translate = hungUp || strings.Contains(err.Error(), noProtocol)
+	return x.translate
 }
 
 // repeatable reports whether the request can be sent twice without harm (RFC
@@ -59,15 +80,80 @@ func (x *exchange) repeatable() bool {
 // connect takes a connection to the server from the pool or makes one.
 func (x *exchange) connect() (transfer, error) {
 	t := x.target()
-	if up := x.c.pool.get(t.upstreamKey, !x.repeatable()); up != nil {
-		return up, x.attach(up)
+	for {
+		if up := x.c.pool.get(t.upstreamKey, !x.repeatable()); up != nil {
+			return up, x.attach(up)
+		}
+		if !t.mayBeH2() {
+			up, err := x.dial(t)
+			if err != nil {
+				return nil, err
+			}
+			return up, x.attach(up)
+		}
+		if stream := x.c.pool.stream(t.upstreamKey); stream != nil {
+			return stream, x.attach(stream)
+		}
+		f, err := x.c.pool.depart(x.ctx, t.upstreamKey)
+		if err != nil {
+			return nil, err
+		}
+		if f != nil {
+			return x.connectFirst(t, f)
+		}
 	}
-	up, err := x.e.dial(x.ctx, t)
-	x.f.Server = up.info
+}
+
+// connectFirst makes a connection that others may be waiting for.
+func (x *exchange) connectFirst(t target, f *flight) (to transfer, err error) {
+	plain := false
+	defer func() { x.c.pool.arrive(t.upstreamKey, f, plain, err) }()
+	up, err := x.dial(t)
 	if err != nil {
 		return nil, err
 	}
-	return up, x.attach(up)
+	if t.scheme != "h2c" && up.info.TLS.ALPN != "h2" {
+		plain = true
+		return up, x.attach(up)
+	}
+	conn, err := newH2conn(up)
+	if err != nil {
+		up.close()
+		return nil, err
+	}
+	stream, err := x.c.pool.share(conn)
+	if err != nil {
+		return nil, err
+	}
+	return stream, x.attach(stream)
+}
+
+func (x *exchange) dial(t target) (*upstream, error) {
+	up, err := x.e.dial(x.ctx, t)
+	x.f.Server = up.info
+	return up, err
+}
+
+// mayBeH2 reports whether a new connection may turn out to be HTTP/2.
+func (t *target) mayBeH2() bool {
+	return !t.h1 && (t.scheme == "https" || t.scheme == "h2c")
+}
+
+// protocols is what the server is offered: what the client talks unless something
+// else was agreed, so that a request of HTTP/1 arrives as it was sent. With HTTP/2
+// it can choose.
+func (x *exchange) protocols(agreed []string) []string {
+	switch {
+	case x.f.Request.Header.Has("Upgrade"): // which RFC 9113 does not know
+		return []string{protoHTTP1}
+	case x.translate:
+		return x.set.httpProtocols()
+	case agreed != nil:
+		return agreed
+	case x.f.Request.Version == "HTTP/2.0":
+		return x.set.httpProtocols()
+	}
+	return []string{protoHTTP1}
 }
 
 // target is where the request goes now, after the hooks.
@@ -81,20 +167,23 @@ func (x *exchange) target() target {
 		if rt.host == r.Host {
 			t.sni, t.protos = rt.sni, rt.protos
 		}
-		if m := x.c.mode; m.Scheme == "h2c" && r.Scheme == "http" && r.Host == m.Host && r.Port == m.Port {
-			t.scheme = m.Scheme
-		}
+	}
+	if m := x.c.mode; m.Scheme == "h2c" && r.Scheme == "http" && r.Host == m.Host && r.Port == m.Port {
+		t.scheme = m.Scheme
 	}
 	if t.proxyAuth == "" {
 		t.proxyAuth = r.Header.Get("Proxy-Authorization")
 	}
+	t.protos = x.protocols(t.protos)
+	t.h1 = t.scheme != "h2c" && !slices.Contains(t.protos, protoHTTP2)
 	return t
 }
 
 // switching reports whether the server agreed to speak something else on this
 // connection.
 func (x *exchange) switching() bool {
-	return x.f.Error == nil && x.up != nil && x.f.Response.Status == http.StatusSwitchingProtocols && x.to != nil
+	_, onWire := x.to.(*wire)
+	return x.f.Error == nil && x.up != nil && x.f.Response.Status == http.StatusSwitchingProtocols && onWire
 }
 
 // tunnel passes a 101 response on and then whatever follows, until both sides
@@ -150,6 +239,9 @@ func (x *exchange) respond() bool {
 
 // receive takes the response's body in as far as it is there or held back.
 func (x *exchange) receive() {
+	if !x.responseHeadHooks() {
+		return
+	}
 	if x.down.frame.Size > x.set.BodySizeLimit {
 		x.fail(errTooLarge(http.StatusBadGateway, x.set.BodySizeLimit))
 		return
@@ -170,6 +262,20 @@ func (x *exchange) receive() {
 		return
 	}
 	x.down.live = !whole
+}
+
+// responseHeadHooks is headHooks for the response.
+func (x *exchange) responseHeadHooks() bool {
+	if !x.e.cfg.Hooks.WantResponseHeaders() {
+		return true
+	}
+	x.publish()
+	if err := cmp.Or(x.e.cfg.Hooks.ResponseHeaders(x.ctx, x.f), context.Cause(x.ctx)); err != nil {
+		x.fail(err)
+	} else if x.f.Response == nil {
+		x.fail(errHookRemoved)
+	}
+	return x.f.Error == nil
 }
 
 func (x *exchange) isEventStream() bool {

@@ -55,6 +55,20 @@ type Settings struct {
 	// the newest. Zero means 10,000, a negative value no limit.
 	RecordMessages int
 
+	// Loose passes HTTP/1 messages on that are ambiguous or malformed, as well as
+	// that is possible, instead of refusing them.
+	Loose bool
+
+	// DropStreamed keeps nothing of bodies that were not held back.
+	DropStreamed bool
+
+	// NoHTTP2 neither offers nor takes HTTP/2, on both sides.
+	NoHTTP2 bool
+
+	// PingKeepalive is how long an HTTP/2 connection may be silent before its peer
+	// is asked for a sign of life. Zero means never.
+	PingKeepalive time.Duration
+
 	DNS    DNSSettings
 	Hosts  Hosts
 	TLS    TLSSettings

@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"time"
+
 	"moontap/flowstore/flow"
 	"moontap/proxy/http1"
 )
@@ -27,9 +29,9 @@ type downstream interface {
 	// whole sends x's response in framing f and reports whether the connection
 	// can go on.
 	whole(x *exchange, f http1.Framing) (keep bool, err error)
-	// head sends the beginning of x's response, whose body is live, with what
+	// live sends the beginning of x's response, whose body is live, with what
 	// there is of that. The rest goes to the sink.
-	head(x *exchange, f http1.Framing) (out sink, keep bool, err error)
+	live(x *exchange, f http1.Framing) (out sink, keep bool, err error)
 	// errorPage sends a response of our own making.
 	errorPage(x *exchange, status int, msg string) (keep bool, err error)
 	// linger lets the client read what it was sent before it is cut off.
@@ -51,9 +53,15 @@ type transfer interface {
 	again(x *exchange, err error) bool
 	// link is the connection.
 	link() *upstream
-	// release ends it when the response has been passed on.
+	// release ends it, instead of close, when the response has been passed on.
 	release(x *exchange)
-	// cut gives it up, from any goroutine.
+	// patience is how long the rest of the upload is waited for once the response
+	// has been passed on.
+	patience() time.Duration
+	// close gives it up.
+	close()
+	// cut makes what waits for the server return, from any goroutine. The context
+	// of the exchange has ended before.
 	cut()
 }
 

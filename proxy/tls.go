@@ -168,3 +168,7 @@ func dialError(addr string, err error) error {
 // remoteError is the operation that crypto/tls names in the error for an alert
 // from the other side, whose type it keeps to itself.
 const remoteError = "remote error"
+
+// noProtocol is what crypto/tls calls the alert of a server that speaks none of
+// the protocols it was offered (RFC 7301, section 3.2).
+const noProtocol = "no application protocol"

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -142,7 +143,7 @@ func (t *tunnel) sniff() {
 func (t *tunnel) keep() {
 	if t.up != nil {
 		t.up.key = t.target().upstreamKey
-		t.w.c.pool.put(t.up)
+		t.w.c.pool.adopt(t.up)
 		t.up = nil
 	}
 }
@@ -319,7 +320,8 @@ func (t *tunnel) connect(ctx context.Context) error {
 func (t *tunnel) target() target {
 	return target{
 		upstreamKey: upstreamKey{
-			scheme: t.rt.scheme, host: asciiHost(t.rt.host), port: t.rt.port, sni: t.rt.sni, tunnel: true, set: t.set,
+			scheme: t.rt.scheme, host: asciiHost(t.rt.host), port: t.rt.port, sni: t.rt.sni, tunnel: true,
+			h1: !slices.Contains(t.rt.protos, protoHTTP2), set: t.set,
 		},
 		mode: t.w.c.mode, proxyAuth: t.rt.proxyAuth, protos: t.rt.protos, c: t.w.c, peer: t.w.c.first.Peer,
 	}

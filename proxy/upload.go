@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +19,7 @@ type upload struct {
 	rec       recorder
 	live      bool // it is passed on as it comes
 	continued bool // the client was told to go on (100)
+	asIs      bool // no hook has changed it
 	size      atomic.Int64
 	done      chan struct{} // closed when pump has ended; nil when it was not needed
 	sent      bool          // pump has written all; valid after done
@@ -68,6 +70,7 @@ func (x *exchange) pump(out sink, body source) {
 	if out.data(rec.buf) != nil {
 		return
 	}
+	rec.forget(x.set)
 	buf := copyBuffers.Get().(*[copyBuffer]byte)
 	defer copyBuffers.Put(buf)
 	for {
@@ -93,14 +96,18 @@ func (x *exchange) pump(out sink, body source) {
 	}
 }
 
-// afterAnswer is how long the rest of an upload is waited for once the response
-// has been passed on.
-const afterAnswer = time.Second
-
-// endUpload is called when the response has been passed on, and takes what was
-// uploaded into the flow. It reports whether the client has sent all of its
-// request, so that another one can follow.
+// endUpload is called when the response has been passed on. It reports whether
+// the client has sent all of its request, so that another one can follow.
 func (x *exchange) endUpload() bool {
+	x.settleUpload()
+	if x.in == nil || x.in.src.Done() {
+		return true
+	}
+	return x.upload.done == nil && x.to.discard(x)
+}
+
+// settleUpload waits for the upload and takes what there was of it into the flow.
+func (x *exchange) settleUpload() {
 	u, r := &x.upload, x.f.Request
 	if u.done != nil {
 		x.awaitPump()
@@ -112,11 +119,10 @@ func (x *exchange) endUpload() bool {
 		}
 		r.Body = u.rec.body()
 		r.Missing = !x.in.src.Done() || int64(len(r.Body)) < r.BodySize
+		if x.in.src.Done() {
+			x.e.cfg.Hooks.RequestEnd(context.WithoutCancel(x.ctx), x.f)
+		}
 	}
-	if x.in == nil || x.in.src.Done() {
-		return true
-	}
-	return u.done == nil && x.to.discard(x)
 }
 
 // awaitPump waits for pump to end, and sees to it when it takes too long.
@@ -126,7 +132,11 @@ func (x *exchange) awaitPump() {
 		return
 	default:
 	}
-	t := time.NewTimer(afterAnswer)
+	wait := afterAnswer
+	if x.up != nil {
+		wait = x.up.patience()
+	}
+	t := time.NewTimer(wait)
 	defer t.Stop()
 	select {
 	case <-x.upload.done:

@@ -12,7 +12,7 @@ import (
 )
 
 // An upstream is a connection to a server, or through the upstream proxy to one.
-// It carries one exchange at a time.
+// It carries one exchange at a time, unless it turns out to be HTTP/2 (see h2conn).
 type upstream struct {
 	key   upstreamKey
 	raw   net.Conn // the TCP connection; closing it ends everything
@@ -36,6 +36,7 @@ type upstreamKey struct {
 	port         int
 	sni          string
 	tunnel       bool // through the upstream proxy with CONNECT, whatever the scheme
+	h1           bool // HTTP/2 is of no use
 	set          *Settings
 }
 
@@ -47,6 +48,15 @@ func (u *upstream) close() {
 	if u.ended != nil {
 		u.ended()
 	}
+}
+
+// expire is close for those who must not wait for hooks.
+func (u *upstream) expire() {
+	if u.ended != nil {
+		go u.close()
+		return
+	}
+	u.close()
 }
 
 // unlist takes its local address back, before somebody else can have it.
@@ -97,77 +107,4 @@ func (u *upstream) onlyTickets() bool {
 	_, err := u.br.Peek(1)
 	_ = u.raw.SetReadDeadline(time.Time{})
 	return errors.Is(err, os.ErrDeadlineExceeded)
-}
-
-// A pool holds the unused upstreams of one client. As a client has one exchange
-// at a time, there is at most one for a key. The zero value is empty.
-type pool struct {
-	mu     sync.Mutex
-	idle   map[upstreamKey]*upstream
-	closed bool
-}
-
-// maxIdle is how many unused upstreams a client may have.
-const maxIdle = 32
-
-// get takes out the upstream for key, or returns nil.
-func (p *pool) get(key upstreamKey, careful bool) *upstream {
-	p.mu.Lock()
-	u := p.idle[key]
-	delete(p.idle, key)
-	p.mu.Unlock()
-	if u != nil && !u.fresh(careful) {
-		u.close()
-		return nil
-	}
-	return u
-}
-
-// put gives an upstream back that has been read to the end of a response.
-func (p *pool) put(u *upstream) {
-	u.used, u.tried = true, u.used
-	u.since = time.Now()
-	if !p.add(u) {
-		u.close()
-	}
-}
-
-func (p *pool) add(u *upstream) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.closed || len(p.idle) >= maxIdle {
-		return false
-	}
-	if p.idle == nil {
-		p.idle = map[upstreamKey]*upstream{}
-	}
-	p.idle[u.key] = u
-	return true
-}
-
-// sweep closes what was not used for longer than d.
-func (p *pool) sweep(now time.Time, d time.Duration) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for key, u := range p.idle {
-		if now.Sub(u.since) > d {
-			delete(p.idle, key)
-			if u.ended != nil {
-				go u.close() // hooks may take long
-			} else {
-				u.close()
-			}
-		}
-	}
-}
-
-// close closes all and takes no more.
-func (p *pool) close() {
-	p.mu.Lock()
-	idle := p.idle
-	p.closed, p.idle = true, nil
-	p.mu.Unlock()
-	for _, u := range idle {
-		u.close()
-	}
 }

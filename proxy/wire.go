@@ -81,7 +81,25 @@ func (w *wire) next() bool {
 	}
 	req := &incoming{start: time.Now()}
 	w.due.set(w.c.e, lim.HeadTimeout)
-	raw, err := http1.ReadHead(w.br, lim.MaxHead)
+	if w.isPreface() {
+		w.passed = true
+		go w.c.serveH2(&peeked{Conn: w.Conn, br: w.br, src: &w.in}, w.route)
+		return false
+	}
+	read := (*wire).readRequest
+	if w.c.e.settings.Load().Loose {
+		read = (*wire).readLooseRequest
+	}
+	if !read(w, req, lim.MaxHead) {
+		return false
+	}
+	req.src = &req.body
+	w.req = req
+	return true
+}
+
+func (w *wire) readRequest(req *incoming, limit int) bool {
+	raw, err := http1.ReadHead(w.br, limit)
 	if err != nil {
 		w.refuseHead(raw, err)
 		return false
@@ -93,9 +111,40 @@ func (w *wire) next() bool {
 		w.refuse(req, http.StatusBadRequest, err)
 		return false
 	}
-	req.body.Reset(w.br, req.frame, lim.MaxHead)
-	req.src = &req.body
-	w.req = req
+	req.body.Reset(w.br, req.frame, limit)
+	return true
+}
+
+// readLooseRequest is readRequest for what that refuses, too.
+func (w *wire) readLooseRequest(req *incoming, limit int) bool {
+	raw, err := http1.ReadLooseHead(w.br, limit)
+	if err != nil {
+		w.refuseHead(raw, err)
+		return false
+	}
+	if req.RequestHead, err = http1.ParseLooseRequest(raw); err != nil {
+		w.refuse(req, http.StatusBadRequest, err)
+		return false
+	}
+	if req.frame = http1.LooseFraming(req.Header); req.frame.Kind == http1.UntilClose {
+		req.frame = http1.Framing{}
+	}
+	req.body.ResetLoose(w.br, req.frame, limit)
+	return true
+}
+
+// isPreface reports whether the client speaks HTTP/2 without having said so in a
+// TLS handshake (RFC 9113, section 3.3).
+func (w *wire) isPreface() bool {
+	if b, _ := w.br.Peek(1); len(b) == 0 || b[0] != preface[0] || w.c.e.settings.Load().NoHTTP2 {
+		return false
+	}
+	for n := range len(preface) {
+		b, err := w.br.Peek(n + 1)
+		if err != nil || b[n] != preface[n] {
+			return false
+		}
+	}
 	return true
 }
 

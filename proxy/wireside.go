@@ -12,7 +12,14 @@ import (
 
 // This file is a wire as the client's side of an exchange.
 
-var _ downstream = (*wire)(nil)
+var (
+	_ downstream = (*wire)(nil)
+	_ rider      = (*wire)(nil)
+)
+
+func (w *wire) exchange() *exchange     { return w.x }
+func (w *wire) standIn() *http.Response { return &w.stub }
+func (w *wire) answered(keep bool) bool { return !keep || w.broken }
 
 func (w *wire) from() *route      { return &w.route }
 func (w *wire) await(x *exchange) { w.in.wait(x) }
@@ -67,7 +74,7 @@ func (w *wire) whole(x *exchange, f http1.Framing) (bool, error) {
 	return keep, nil
 }
 
-func (w *wire) head(x *exchange, f http1.Framing) (sink, bool, error) {
+func (w *wire) live(x *exchange, f http1.Framing) (sink, bool, error) {
 	keep := x.keep(f)
 	head, err := x.appendResponseHead(nil, f, keep)
 	if err != nil {
@@ -140,13 +147,18 @@ func (x *exchange) keep(f http1.Framing) bool {
 // with Connection and the framing as they are on this side.
 func (x *exchange) appendResponseHead(dst []byte, f http1.Framing, keep bool) ([]byte, error) {
 	r := x.f.Response
-	if err := http1.CheckResponse(r.Status, r.Reason, r.Header); err != nil {
+	if err := http1.CheckResponse(r.Status, r.Reason, r.Header); err != nil && !x.set.Loose {
 		return dst, err
 	}
-	dst = http1.AppendStatusLine(dst, "HTTP/1.1", r.Status, r.Reason)
+	reason := r.Reason
+	if reason == "" && r.Version == "HTTP/2.0" {
+		reason = http.StatusText(r.Status) // HTTP/2 has none, some clients need one
+	}
+	dst = http1.AppendStatusLine(dst, "HTTP/1.1", r.Status, reason)
 	switching := r.Status == http.StatusSwitchingProtocols
 	said := false
-	dst = appendFields(dst, r.Header, f, f.Kind == http1.NoBody, func(fd flow.Field) bool {
+	bare := f.Kind == http1.NoBody || x.set.Loose && framedBy(r.Header, f)
+	dst = appendFields(dst, r.Header, f, bare, func(fd flow.Field) bool {
 		switch {
 		case switching:
 			return false

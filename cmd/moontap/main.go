@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -52,6 +53,7 @@ func (e *statusError) Unwrap() error { return e.err }
 func run(args []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
+	log.SetOutput(io.Discard) // libraries write to it what peers do wrong
 	err, status := dispatch(ctx, args, stdout, stderr), 0
 	if err != nil {
 		status = 1

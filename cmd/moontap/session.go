@@ -134,7 +134,8 @@ func (s *session) open(out proxy.Publisher) error {
 		s.front.engine.Apply(settings)
 		return nil
 	}, append(slices.Clone(tlsOptionNames), "ssl_insecure", "keep_host_header", "body_size_limit", "stream_large_bodies",
-		"dns_use_hosts_file", "dns_name_servers", "block_global", "block_private", "proxyauth", "upstream_auth")...)
+		"dns_use_hosts_file", "dns_name_servers", "block_global", "block_private", "proxyauth", "upstream_auth",
+		"validate_inbound_headers", "store_streamed_bodies", "http2", "http2_ping_keepalive")...)
 	s.opts.OnChange(s.front.change, "mode", "listen_host", "listen_port", "server")
 	s.opts.OnChange(func([]string) error { return errors.New("takes effect at the start only") }, "confdir")
 	return nil
@@ -156,6 +157,9 @@ func engineSettings(opts *option.Set, authority *ca.Authority) (proxy.Settings, 
 	set := proxy.Settings{
 		Insecure: opts.Bool("ssl_insecure"), KeepHostHeader: opts.Bool("keep_host_header"),
 		BlockGlobal: opts.Bool("block_global"), BlockPrivate: opts.Bool("block_private"),
+		Loose:        !opts.Bool("validate_inbound_headers"),
+		DropStreamed: !opts.Bool("store_streamed_bodies"),
+		NoHTTP2:      !opts.Bool("http2"), PingKeepalive: time.Duration(opts.Int("http2_ping_keepalive")) * time.Second,
 	}
 	if user, password, ok := strings.Cut(opts.Str("upstream_auth"), ":"); ok {
 		set.UpstreamAuth = url.UserPassword(user, password)

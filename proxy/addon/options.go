@@ -112,7 +112,24 @@ func trafficOptions() []option.Option {
 		{
 			Name: "stream_large_bodies", Kind: option.OptString, Default: "16m", Check: checkSize,
 			Help: "Never hold back bodies above this size for addons and intercept filters; k, m and g mean the powers " +
-				"of 1024. Unset means no limit. They are recorded all the same.",
+				"of 1024. Unset means no limit. They are recorded all the same, unless store_streamed_bodies is off.",
+		},
+		{
+			Name: "validate_inbound_headers", Kind: option.Bool, Default: true,
+			Help: "Refuse HTTP/1 messages that can be read in more than one way. Off passes them on, for those who look for " +
+				"request smuggling.",
+		},
+		{
+			Name: "store_streamed_bodies", Kind: option.Bool, Default: true,
+			Help: "Record bodies that are passed on while they come. mitmproxy's default is false.",
+		},
+		{
+			Name: "http2", Kind: option.Bool, Default: true,
+			Help: "Speak HTTP/2 with clients and servers that can. Without it all is HTTP/1.",
+		},
+		{
+			Name: "http2_ping_keepalive", Kind: option.Int, Default: 58, Check: between(0, math.MaxInt32),
+			Help: "Seconds that an HTTP/2 connection may be silent before a PING asks whether the peer is still there; 0 never asks.",
 		},
 		{
 			Name: "dns_use_hosts_file", Kind: option.Bool, Default: true,

@@ -24,6 +24,12 @@ func all[T any](c *Chain, hooks []T, event string, f *flow.Flow, call func(T) er
 	}
 }
 
+// WantRequestHeaders reports whether there is a hook for the heads of requests.
+func (c *Chain) WantRequestHeaders() bool { return len(c.state().requestHeaders) > 0 }
+
+// WantResponseHeaders is WantRequestHeaders for responses.
+func (c *Chain) WantResponseHeaders() bool { return len(c.state().responseHeaders) > 0 }
+
 // RequestHeaders runs the hooks for the head of a request, as Request does.
 func (c *Chain) RequestHeaders(ctx context.Context, f *flow.Flow) error {
 	return each(c, c.state().requestHeaders, "requestheaders", f,

@@ -30,6 +30,7 @@ type Body struct {
 	state   chunkState
 	trailer []byte
 	limit   int
+	loose   bool
 	err     error
 }
 
@@ -163,6 +164,9 @@ func (b *Body) fail(err error) error {
 
 // step goes over one line of the chunked coding (RFC 9112, section 7.1).
 func (b *Body) step() error {
+	if b.loose {
+		return b.looseStep()
+	}
 	line, err := b.line()
 	if err != nil {
 		return err
