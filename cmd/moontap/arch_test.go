@@ -48,8 +48,9 @@ var mayImport = map[string][]string{
 		"flowstore/flow", "flowstore/filter", "flowstore", "flowstore/contentview",
 		"proxy/option", "proxy/command", "tui/theme", "tui/keymap", "tui/widget",
 	},
-	"cmd/moontap":       {"*"},
-	"cmd/moontap/bench": {"*"},
+	"cmd/moontap":         {"*"},
+	"cmd/moontap/bench":   {"*"},
+	"cmd/moontap/interop": {}, // tests only
 }
 
 // onlyIn fences third-party modules: only these packages may import them.
