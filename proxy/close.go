@@ -47,15 +47,23 @@ func (e *Engine) sweepAll() {
 	for {
 		select {
 		case now := <-t.C:
-			e.tick.Store(now.UnixNano())
-			cs = e.snapshot(cs[:0])
-			for _, c := range cs {
-				c.sweep(now)
-			}
+			cs = e.sweepOnce(now, cs)
 		case <-e.ctx.Done():
 			return
 		}
 	}
+}
+
+// sweepOnce looks after all clients. It uses the memory of cs, which it returns
+// empty: it must not hold on to clients that end.
+func (e *Engine) sweepOnce(now time.Time, cs []*client) []*client {
+	e.tick.Store(now.UnixNano())
+	cs = e.snapshot(cs)
+	for _, c := range cs {
+		c.sweep(now)
+	}
+	clear(cs)
+	return cs[:0]
 }
 
 func (e *Engine) snapshot(cs []*client) []*client {

@@ -42,6 +42,29 @@ func TestSettingsDefaults(t *testing.T) {
 	}
 }
 
+// What the sweeper has looked at can be collected when it ends.
+func TestSweepLetsGo(t *testing.T) {
+	e, err := New(Config{Hooks: testHooks, Publisher: dropFlows{}, CA: testAuthority(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = e.Close(t.Context()) }()
+	for range 3 {
+		c := &client{e: e}
+		e.register(c)
+		defer e.forget(c)
+	}
+	cs := e.sweepOnce(time.Now(), nil)
+	if len(cs) != 0 || cap(cs) < 3 {
+		t.Fatalf("%d of %d", len(cs), cap(cs))
+	}
+	for _, c := range cs[:cap(cs)] {
+		if c != nil {
+			t.Error("a client is held on to")
+		}
+	}
+}
+
 func TestRecorder(t *testing.T) {
 	for _, tc := range []struct {
 		name  string
