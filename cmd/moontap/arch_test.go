@@ -56,10 +56,11 @@ var mayImport = map[string][]string{
 		"flowstore/flow", "flowstore/filter", "flowstore", "flowstore/contentview",
 		"proxy/option", "proxy/command", "tui/theme", "tui/keymap", "tui/widget",
 	},
-	"cmd/moontap":        {"*"},
-	"cmd/moontap/bench":  {"*"},
-	"cmd/moontap/launch": {}, // other programs: nothing of ours
-	"cmd/moontap/trust":  {}, // the same
+	"cmd/moontap":         {"*"},
+	"cmd/moontap/bench":   {"*"},
+	"cmd/moontap/launch":  {}, // other programs: nothing of ours
+	"cmd/moontap/trust":   {}, // the same
+	"cmd/moontap/interop": {}, // tests only
 }
 
 // onlyIn fences third-party modules: only these packages may import them.

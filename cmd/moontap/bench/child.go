@@ -17,6 +17,10 @@ func child(kind string, args []string) error {
 	switch kind {
 	case "child-martian":
 		return bareMartian(args[0])
+	case "child-reverse":
+		return reverseProxy(args[0], args[1])
+	case "child-idle":
+		return idleChild(args[0])
 	case "child-memory":
 		return memoryChild(args)
 	}
