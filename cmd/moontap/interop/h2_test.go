@@ -92,7 +92,7 @@ func TestHTTP2OnlyOrigin(t *testing.T) {
 func TestH2load(t *testing.T) {
 	h2load := needProgram(t, "h2load", "apt-get install nghttp2-client")
 	o := newOrigin(t)
-	x := startTap(t, o, "-q", "--mode", "reverse:"+o.plain)
+	x := startTap(t, o, "--set", "flow_detail=0", "--mode", "reverse:"+o.plain)
 	out := run(t, nil, h2load, "-n", "2000", "-c", "4", "-m", "10", "https://"+x.addr+"/hello")
 	if !strings.Contains(out, "2000 succeeded, 0 failed, 0 errored") {
 		t.Errorf("h2load:\n%s", out)

@@ -62,7 +62,7 @@ func TestCacheTests(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = server.Process.Kill(); _ = server.Wait() })
 	waitPort(t, "127.0.0.1:"+p)
-	x := startTap(t, o, "-q", "--mode", "reverse:http://127.0.0.1:"+p, "--set", "keep_host_header=true")
+	x := startTap(t, o, "--set", "flow_detail=0", "--mode", "reverse:http://127.0.0.1:"+p, "--set", "keep_host_header=true")
 	results := func(base string) map[string]json.RawMessage {
 		cli := fmt.Sprintf("cd %q && exec node --no-warnings cli.mjs", dir)
 		out := run(t, []string{"npm_config_base=" + base, "npm_package_config_id=", "npm_config_id="}, "sh", "-c", cli)
