@@ -17,8 +17,6 @@ import (
 	"golang.org/x/net/idna"
 )
 
-var errNoH2C = errors.New("HTTP/2 without TLS is not supported yet")
-
 var errLoop = errors.New("the request leads back to this proxy")
 
 // A target is what to connect to.
@@ -61,10 +59,7 @@ func (e *Engine) dial(ctx context.Context, t target) (*upstream, error) {
 }
 
 func (e *Engine) dialTo(ctx context.Context, u *upstream, t target) error {
-	switch {
-	case t.scheme == "h2c":
-		return errNoH2C
-	case e.redirectedLoop(&t):
+	if e.redirectedLoop(&t) {
 		return errLoop
 	}
 	dialCtx, cancel := context.WithTimeout(ctx, t.set.Limits.DialTimeout)

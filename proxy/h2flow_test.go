@@ -326,7 +326,7 @@ func TestUpgradeNeedsHTTP1(t *testing.T) {
 		if r.Method == http.MethodHead {
 			return
 		}
-		if r.Proto != "HTTP/1.1" || r.Header.Get("Upgrade") != "websocket" {
+		if r.Proto != "HTTP/1.1" || r.Header.Get("Upgrade") != "echo" {
 			t.Errorf("server got %s %v", r.Proto, r.Header)
 		}
 		conn, brw, err := http.NewResponseController(w).Hijack()
@@ -335,13 +335,13 @@ func TestUpgradeNeedsHTTP1(t *testing.T) {
 			return
 		}
 		defer conn.Close()
-		_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+		_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
 		_, _ = io.CopyN(conn, brw, 4)
 	})
 	tp := newTap(t, proxy.Config{Settings: insecure})
 	mustDo(t, tp.client(), newRequest(t, http.MethodHead, srv.URL, nil)) // now HTTP/2 is known
 	c := tp.dial()
-	c.send("GET " + srv.URL + "/ HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+	c.send("GET " + srv.URL + "/ HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
 	if got := c.head(); !strings.HasPrefix(got, "HTTP/1.1 101 ") {
 		t.Errorf("got %q", got)
 	}

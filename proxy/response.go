@@ -134,9 +134,6 @@ func (x *exchange) target() target {
 		if rt.host == r.Host {
 			t.sni = rt.sni
 		}
-		if m := x.c.mode; m.Scheme == "h2c" && r.Scheme == "http" && r.Host == m.Host && r.Port == m.Port {
-			t.scheme = m.Scheme
-		}
 	}
 	if t.proxyAuth == "" {
 		t.proxyAuth = r.Header.Get("Proxy-Authorization")
