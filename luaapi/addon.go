@@ -109,7 +109,7 @@ func (a *addon) onConn(ctx context.Context, e event, c *flow.ClientConn) error {
 	if e == evClientDisconnect {
 		arg = &lua.LUserData{Value: &disconnectObj{conn}, Metatable: in.meta[classClientDisconnection]}
 	}
-	if _, err := in.call(ctx, e, 0, &in.ctx.ud, arg); err != nil {
+	if _, err := in.call(ctx, e, 0, arg, in); err != nil {
 		a.report(in, e, nil, err)
 	}
 	if conn.killed.Load() {

@@ -153,11 +153,16 @@ func (o *flowObj) writeBack(f *flow.Flow) {
 	}
 }
 
-// flush hands what a handler changed in flows of the store to the store.
-func (in *instance) flush() {
-	if in.rt.Dead() {
-		return // then the handler is left without the baton
-	}
+// Ended implements runtime.Ended: the handler that the object was made for is
+// over.
+func (o *flowObj) Ended() {
+	o.scope = scopeEnded
+	o.in.Ended()
+}
+
+// Ended implements runtime.Ended: it hands what a handler changed in flows of the
+// store to the store.
+func (in *instance) Ended() {
 	touched := in.touched
 	in.touched = nil
 	for _, o := range touched {
