@@ -48,6 +48,7 @@ type instance struct {
 type hookSet struct {
 	fn     [eventCount]*lua.LFunction
 	self   [eventCount]bool // a method: it gets the addon's table first
+	keeps  [eventCount]bool // it may keep its flow: see mayKeep
 	table  *lua.LTable      // what the chunk returned, nil when it was no table
 	filter [eventCount]*filter.Filter
 	budget time.Duration // per event; 0 means the runtime's
@@ -189,7 +190,9 @@ func (in *instance) collect(ctx context.Context, table *lua.LTable) error {
 		in.hooks.table = table
 		for e := range events {
 			h := in.handler(L, table, event(e))
-			in.hooks.fn[e], in.hooks.self[e] = h, table != nil && isMethod(h)
+			self := table != nil && isMethod(h)
+			in.hooks.fn[e], in.hooks.self[e] = h, self
+			in.hooks.keeps[e] = h != nil && mayKeep(h.Proto, self)
 		}
 	})
 	return errors.Join(err, failed)
@@ -298,17 +301,31 @@ func (in *instance) call(ctx context.Context, e event, nret int, arg lua.LValue,
 	return in.rt.Run(ctx, c, args[first:end]...)
 }
 
-// onFlow runs the handler of e on a copy of f, which it returns, and copies the
-// changes back, also those made before an error. The flow of an abandoned handler
-// stays as it was, and the copy, which the handler may still use, is nil.
-func (in *instance) onFlow(ctx context.Context, e event, f *flow.Flow, nret int) (o *flowObj, rets []lua.LValue, err error) {
-	o = in.newFlow(f, scopeHandler)
+// A fate is what a handler has decided about its flow.
+type fate struct{ killed, held bool }
+
+// onFlow runs the handler of e on a copy of f and copies the changes back, also
+// those made before an error. The flow of an abandoned handler stays as it was,
+// and the handler may still use the copy.
+func (in *instance) onFlow(ctx context.Context, e event, f *flow.Flow, nret int) (out fate, rets []lua.LValue, err error) {
+	var lent *passing
+	var o *flowObj
+	if in.hooks.keeps[e] {
+		o = in.newFlow(f, scopeHandler)
+	} else {
+		lent = in.lend(f)
+		o = &lent.flowObj
+	}
 	rets, err = in.call(ctx, e, nret, &o.ud, o)
 	if err != nil && (errors.Is(err, runtime.ErrAbandoned) || errors.Is(err, runtime.ErrClosed)) {
-		return nil, nil, err
+		return fate{}, nil, err
 	}
 	o.writeBack(f)
-	return o, rets, err
+	out = fate{o.killed, o.f.Held}
+	if lent != nil {
+		lent.giveBack()
+	}
+	return out, rets, err
 }
 
 // close runs nothing more of the script.
