@@ -63,6 +63,8 @@ var keepers = []struct {
 	{`while true do if a then kept = b end b, c = c, flow end`, true},
 	{`local x = flow x = 1 kept = x`, false},
 	{`local x if n then x = flow else x = 1 end kept = x`, true},
+	{`local x, y = flow, 1 x, y = y, x kept = x`, false},
+	{`local x, y = flow, 1 x, y = y, x kept = y`, true},
 	{`repeat local r = flow.request until r.port > 1`, false},
 	{`local k = n flow.request.headers[k] = "v"`, true}, // k may be "response"
 	{`kept = flow.request[n]`, true},
