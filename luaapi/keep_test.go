@@ -1,6 +1,8 @@
 package luaapi
 
 import (
+	"slices"
+	"strings"
 	"testing"
 
 	"moontap/luaapi/runtime"
@@ -99,6 +101,27 @@ func TestMayKeepByParameters(t *testing.T) {
 		// without the parameter, flow is a global
 		if got := mayKeep(chunk.Proto.FunctionPrototypes[0], false); got != keep {
 			t.Errorf("(%s): keeps %v; want %v", list, got, keep)
+		}
+	}
+}
+
+// What links a value that a script has made to a flow must count as keeping the
+// flow (see tracer.links), so whoever adds a property that takes an object has to
+// think of it: does the object know the flow afterwards?
+func TestObjectsThatAreTaken(t *testing.T) {
+	taken := map[string]bool{
+		"response": true, // it does
+		"request":  false, "headers": false, "trailers": false, "query": false, "form": false, "cookies": false,
+		"path_components": false, "httpversion": false, // copied
+	}
+	for _, c := range classes {
+		for _, m := range c.members {
+			if m.set == nil || slices.Contains(plainTypes, strings.TrimSuffix(m.typ, "?")) {
+				continue
+			}
+			if _, known := taken[m.name]; !known {
+				t.Errorf("%s.%s takes an object: does mayKeep know?", c.name, m.name)
+			}
 		}
 	}
 }
