@@ -72,26 +72,29 @@ func (a *addon) enter(e event, f *flow.Flow) *instance {
 	}
 }
 
-// onFlow runs the handler of e for f. Its error wraps hook.ErrKill, when the
-// handler killed the flow; other errors are reported here.
+// onFlow runs the handler of e for f, if there is one. Its error wraps
+// hook.ErrKill, when the handler killed the flow; other errors are reported here.
 func (a *addon) onFlow(ctx context.Context, e event, f *flow.Flow) error {
-	in := a.enter(e, f)
-	if in == nil {
-		return nil
+	if in := a.enter(e, f); in != nil {
+		return a.handle(ctx, in, e, f)
 	}
+	return nil
+}
+
+// handle is onFlow in an instance whose gate was entered.
+func (a *addon) handle(ctx context.Context, in *instance, e event, f *flow.Flow) error {
 	defer in.gate.leave()
 	if e == evRequest && f.Replay == flow.ReplayRequest && in.replays.has(f.ID) {
 		return nil
 	}
-	o, _, err := in.onFlow(ctx, e, f, 0)
+	out, _, err := in.onFlow(ctx, e, f, 0)
 	if err != nil {
 		a.report(in, e, f, err)
 	}
 	switch {
-	case o == nil:
-	case o.killed:
+	case out.killed:
 		return fmt.Errorf("addon %s: %w", in.name, hook.ErrKill)
-	case o.f.Held && a.m.cfg.Hold != nil:
+	case out.held && a.m.cfg.Hold != nil:
 		a.m.cfg.Hold(f.ID)
 	}
 	return nil
@@ -109,7 +112,7 @@ func (a *addon) onConn(ctx context.Context, e event, c *flow.ClientConn) error {
 	if e == evClientDisconnect {
 		arg = &lua.LUserData{Value: &disconnectObj{conn}, Metatable: in.meta[classClientDisconnection]}
 	}
-	if _, err := in.call(ctx, e, 0, &in.ctx.ud, arg); err != nil {
+	if _, err := in.call(ctx, e, 0, arg, in); err != nil {
 		a.report(in, e, nil, err)
 	}
 	if conn.killed.Load() {
@@ -296,10 +299,20 @@ func (l *limiter) allow(name string) bool {
 // chainEntry is what the hook chain sees of a Manager.
 type chainEntry struct{ m *Manager }
 
-// each runs fn for the addons that handle e until one fails.
-func (c chainEntry) each(e event, fn func(a *addon) error) error {
+// onFlow runs the handlers of e until one kills f.
+func (c chainEntry) onFlow(ctx context.Context, e event, f *flow.Flow) error {
 	for _, a := range c.m.lists.Load()[e] {
-		if err := fn(a); err != nil {
+		if err := a.onFlow(ctx, e, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// onConn runs the handlers of e until one closes the connection.
+func (c chainEntry) onConn(ctx context.Context, e event, conn *flow.ClientConn) error {
+	for _, a := range c.m.lists.Load()[e] {
+		if err := a.onConn(ctx, e, conn); err != nil {
 			return err
 		}
 	}
@@ -308,27 +321,27 @@ func (c chainEntry) each(e event, fn func(a *addon) error) error {
 
 // Request implements hook.RequestHook.
 func (c chainEntry) Request(ctx context.Context, f *flow.Flow) error {
-	return c.each(evRequest, func(a *addon) error { return a.onFlow(ctx, evRequest, f) })
+	return c.onFlow(ctx, evRequest, f)
 }
 
 // Response implements hook.ResponseHook.
 func (c chainEntry) Response(ctx context.Context, f *flow.Flow) error {
-	return c.each(evResponse, func(a *addon) error { return a.onFlow(ctx, evResponse, f) })
+	return c.onFlow(ctx, evResponse, f)
 }
 
 // Error implements hook.ErrorHook.
 func (c chainEntry) Error(ctx context.Context, f *flow.Flow) error {
-	return c.each(evError, func(a *addon) error { return a.onFlow(ctx, evError, f) })
+	return c.onFlow(ctx, evError, f)
 }
 
 // ClientConnect implements hook.ClientConnectHook.
 func (c chainEntry) ClientConnect(ctx context.Context, conn *flow.ClientConn) error {
-	return c.each(evClientConnect, func(a *addon) error { return a.onConn(ctx, evClientConnect, conn) })
+	return c.onConn(ctx, evClientConnect, conn)
 }
 
 // ClientDisconnect implements hook.ClientDisconnectHook.
 func (c chainEntry) ClientDisconnect(ctx context.Context, conn *flow.ClientConn) error {
-	return c.each(evClientDisconnect, func(a *addon) error { return a.onConn(ctx, evClientDisconnect, conn) })
+	return c.onConn(ctx, evClientDisconnect, conn)
 }
 
 // WantBody implements hook.BodyHook: a script sees whole bodies, unless its

@@ -81,6 +81,9 @@ func (m member) named(names ...string) member {
 	return m
 }
 
+// smallMap is up to how many entries a Go map is searched without hashing.
+const smallMap = 8
+
 // metatable makes the metatable of c in one Lua state. If only is set it is the
 // one object of the class, whose functions may be called with "." and with ":".
 func (c *class) metatable(L *lua.LState, only *lua.LUserData) *lua.LTable {
@@ -95,7 +98,7 @@ func (c *class) metatable(L *lua.LState, only *lua.LUserData) *lua.LTable {
 			})
 		}
 	}
-	mt := L.NewTable()
+	mt := L.CreateTable(0, smallMap)
 	mt.RawSetString("__metatable", lua.LString(c.name))
 	mt.RawSetString("__index", L.NewFunction(func(L *lua.LState) int {
 		L.Push(c.read(L, methods))

@@ -136,7 +136,8 @@ func (d *dict) first(L *lua.LState, name string) lua.LValue {
 
 // set gives name the value or the list of values v; nil deletes.
 func (d *dict) set(L *lua.LState, name string, v lua.LValue) {
-	h, vs := d.load(), valueList(L, name, v, d.take)
+	var one [1]string
+	h, vs := d.load(), appendValues(L, one[:0], name, v, d.take)
 	if d.head {
 		for _, v := range vs {
 			checkField(L, name, v)
@@ -152,7 +153,7 @@ func sameName(a, b string, fold bool) bool {
 
 // setKey is dict.set for a list.
 func setKey(L *lua.LState, h *flow.Header, fold bool, name string, v lua.LValue) {
-	setFields(h, fold, name, valueList(L, name, v, nil)...)
+	setFields(h, fold, name, appendValues(L, nil, name, v, nil)...)
 }
 
 // setFields gives name exactly the values vs, in the place of the first one.
@@ -174,32 +175,33 @@ func setFields(h *flow.Header, fold bool, name string, vs ...string) {
 	*h = fieldsOf(p)
 }
 
-// valueList reads what may be assigned to a key: nil, a value, a list of values.
-// take is that of a dict.
-func valueList(L *lua.LState, name string, v lua.LValue, take func(*lua.LState, lua.LValue) (string, bool)) []string {
+// appendValues reads what may be assigned to a key: nil, a value, a list of
+// values. take is that of a dict.
+func appendValues(L *lua.LState, dst []string, name string, v lua.LValue, take func(*lua.LState, lua.LValue) (string, bool)) []string {
 	if take == nil {
-		take = func(_ *lua.LState, v lua.LValue) (string, bool) { return scalar(v) }
+		take = scalarOf
 	}
 	if v == lua.LNil {
-		return nil
+		return dst
 	}
 	if s, ok := take(L, v); ok {
-		return []string{s}
+		return append(dst, s)
 	}
 	t, ok := v.(*lua.LTable)
 	if !ok {
 		L.RaiseError("value of '%s' must be a string or a list of strings, not %s", name, typeName(v))
 	}
-	out := make([]string, 0, t.Len())
-	for i := 1; i <= t.Len(); i++ {
+	for i, n := 1, t.Len(); i <= n; i++ {
 		s, ok := take(L, t.RawGetInt(i))
 		if !ok {
 			L.RaiseError("value of '%s' must be a string or a list of strings, not a list of %s", name, typeName(t.RawGetInt(i)))
 		}
-		out = append(out, s)
+		dst = append(dst, s)
 	}
-	return out
+	return dst
 }
+
+func scalarOf(_ *lua.LState, v lua.LValue) (string, bool) { return scalar(v) }
 
 // toFields reads a dict, a list of {name, value} pairs, or a table of names and
 // values or lists of values. nil is empty.
@@ -225,7 +227,7 @@ func tableFields(L *lua.LState, t *lua.LTable, take func(*lua.LState, lua.LValue
 		if !ok {
 			L.RaiseError("a name must be a string, not %s", typeName(name))
 		}
-		for _, s := range valueList(L, key, v, take) {
+		for _, s := range appendValues(L, nil, key, v, take) {
 			h = append(h, flow.Field{Name: key, Value: s})
 		}
 	}
@@ -266,12 +268,23 @@ func checkFields(L *lua.LState, h flow.Header) {
 }
 
 func checkField(L *lua.LState, name, value string) {
-	if name == "" || strings.ContainsAny(name, ":\r\n\x00") {
+	if name == "" || !isLine(name) || strings.IndexByte(name, ':') >= 0 {
 		L.RaiseError("header name must not be %q", name)
 	}
-	if strings.ContainsAny(value, "\r\n\x00") {
+	if !isLine(value) {
 		L.RaiseError("value of header '%s' must be one line, not %q", name, value)
 	}
+}
+
+// isLine reports whether s can stand on a line of a head.
+func isLine(s string) bool {
+	for i := range len(s) {
+		switch s[i] {
+		case '\r', '\n', 0:
+			return false
+		}
+	}
+	return true
 }
 
 // isToken reports whether s is a token (RFC 9110, section 5.6.2).

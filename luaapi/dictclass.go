@@ -176,7 +176,7 @@ func dictItems(L *lua.LState, d *dict) int {
 
 // argValue is argument i as one value of d.
 func (d *dict) argValue(L *lua.LState, i int) string {
-	vs := valueList(L, L.CheckString(i-1), L.Get(i), d.take)
+	vs := appendValues(L, nil, L.CheckString(i-1), L.Get(i), d.take)
 	if len(vs) != 1 {
 		L.ArgError(i, "one value expected")
 	}

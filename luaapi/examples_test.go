@@ -290,7 +290,32 @@ func BenchmarkAddHeader(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		f.Response.Header = header
-		must(b, w.hooks.Response(ctx, f))
+		if err := w.hooks.Response(ctx, f); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// The memory of a small handler is what its script makes.
+func TestAddHeaderAllocates(t *testing.T) {
+	count := func(src string) float64 {
+		w := newWorld(t)
+		w.load(t, src)
+		f, ctx := newFlow(), context.Background()
+		header := f.Response.Header
+		run := func() {
+			f.Response.Header = header
+			must(t, w.hooks.Response(ctx, f))
+		}
+		n := testing.AllocsPerRun(100, run)
+		for range 4 { // a collection in between takes what is kept for reuse
+			n = min(n, testing.AllocsPerRun(100, run))
+		}
+		return n
+	}
+	empty := count(`function response() end`)
+	if n := count(`function response(ctx, flow) flow.response.headers["newheader"] = {"foo"} end`) - empty; n > 8 {
+		t.Errorf("%v allocations more than an empty handler", n)
 	}
 }
 
@@ -301,7 +326,9 @@ func BenchmarkEmptyHandler(b *testing.B) {
 	f, ctx := newFlow(), context.Background()
 	b.ReportAllocs()
 	for b.Loop() {
-		must(b, w.hooks.Response(ctx, f))
+		if err := w.hooks.Response(ctx, f); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
 
@@ -312,6 +339,25 @@ func BenchmarkUndefinedEvent(b *testing.B) {
 	f, ctx := newFlow(), context.Background()
 	b.ReportAllocs()
 	for b.Loop() {
-		must(b, w.hooks.Request(ctx, f))
+		if err := w.hooks.Request(ctx, f); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkFilteredOut is what an addon costs for a flow that its filter rules out.
+func BenchmarkFilteredOut(b *testing.B) {
+	for _, expr := range []string{"~m POST", "~d example.org", "~c 404", "~q", "~t json & ~d example.com"} {
+		b.Run(expr, func(b *testing.B) {
+			w := newWorld(b)
+			w.load(b, `return { filter = "`+expr+`", response = function() error("not filtered") end }`)
+			f, ctx := newFlow(), context.Background()
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := w.hooks.Response(ctx, f); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }

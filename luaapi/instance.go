@@ -46,7 +46,10 @@ type instance struct {
 
 // A hookSet is what a script handles.
 type hookSet struct {
-	fn     [eventCount]*lua.LFunction // with the frame of wrap around the handler
+	fn     [eventCount]*lua.LFunction
+	self   [eventCount]bool // a method: it gets the addon's table first
+	keeps  [eventCount]bool // it may keep its flow: see mayKeep
+	table  *lua.LTable      // what the chunk returned, nil when it was no table
 	filter [eventCount]*filter.Filter
 	budget time.Duration // per event; 0 means the runtime's
 }
@@ -128,7 +131,7 @@ func (in *instance) start(ctx context.Context, chunk *runtime.Chunk) (err error)
 	if err := in.rt.Do(ctx, in.bind); err != nil {
 		return err
 	}
-	rets, err := in.rt.CallWithin(ctx, loadBudget, in.rt.Load(chunk), lua.MultRet)
+	rets, err := in.rt.Run(ctx, runtime.Call{Fn: in.rt.Load(chunk), NRet: lua.MultRet, Budget: loadBudget})
 	if err != nil {
 		return err
 	}
@@ -144,7 +147,7 @@ func (in *instance) start(ctx context.Context, chunk *runtime.Chunk) (err error)
 			in.log.Warn(w.Msg, "addon", in.name, "line", w.Line)
 		}
 	}
-	if _, err := in.call(ctx, evStart, 0, &in.ctx.ud, in.argv()); err != nil {
+	if _, err := in.call(ctx, evStart, 0, in.argv(), in); err != nil {
 		return in.script.explain(err, evStart.String())
 	}
 	if err := in.collect(ctx, table); err != nil { // start may define handlers
@@ -184,8 +187,12 @@ func (in *instance) collect(ctx context.Context, table *lua.LTable) error {
 		if table != nil {
 			failed = in.readTable(table)
 		}
+		in.hooks.table = table
 		for e := range events {
-			in.hooks.fn[e] = in.wrap(L, in.handler(L, table, event(e)), table)
+			h := in.handler(L, table, event(e))
+			self := table != nil && isMethod(h)
+			in.hooks.fn[e], in.hooks.self[e] = h, self
+			in.hooks.keeps[e] = h != nil && mayKeep(h.Proto, self)
 		}
 	})
 	return errors.Join(err, failed)
@@ -241,28 +248,9 @@ func (in *instance) handler(L *lua.LState, table *lua.LTable, e event) *lua.LFun
 	return nil
 }
 
-// wrap puts a frame around a handler that ends its flow object when the handler
-// is left in any way, while the baton is still held. A handler written as
-// "function M:request(ctx, flow)" gets the table as self.
-func (in *instance) wrap(L *lua.LState, h *lua.LFunction, table *lua.LTable) *lua.LFunction {
-	if h == nil {
-		return nil
-	}
-	self := !h.IsG && table != nil && len(h.Proto.DbgLocals) > 0 && h.Proto.DbgLocals[0].Name == "self"
-	return L.NewFunction(func(L *lua.LState) int {
-		if ud, ok := L.Get(2).(*lua.LUserData); ok {
-			if o, ok := ud.Value.(*flowObj); ok {
-				defer func() { o.scope = scopeEnded }()
-			}
-		}
-		defer in.flush()
-		L.Insert(h, 1)
-		if self {
-			L.Insert(table, 2)
-		}
-		L.Call(L.GetTop()-1, lua.MultRet)
-		return L.GetTop()
-	})
+// isMethod reports whether a handler is written as "function M:request(ctx, flow)".
+func isMethod(h *lua.LFunction) bool {
+	return h != nil && len(h.Proto.DbgLocals) > 0 && h.Proto.DbgLocals[0].Name == "self"
 }
 
 // warnUnknown tells of functions whose names look like misspelt events.
@@ -292,32 +280,52 @@ func (in *instance) handles(e event, f *flow.Flow) bool {
 	return flt == nil || f == nil || flt.Match(f)
 }
 
-// call runs the handler of e, if there is one.
-func (in *instance) call(ctx context.Context, e event, nret int, args ...lua.LValue) ([]lua.LValue, error) {
-	fn := in.hooks.fn[e]
-	if fn == nil {
+// call runs the handler of e, if there is one, with ctx and arg, if that is not
+// nil. ended is told of its end.
+func (in *instance) call(ctx context.Context, e event, nret int, arg lua.LValue, ended runtime.Ended) ([]lua.LValue, error) {
+	c := runtime.Call{Fn: in.hooks.fn[e], NRet: nret, Budget: in.hooks.budget, Ended: ended}
+	if c.Fn == nil {
 		return nil, nil
 	}
-	switch {
-	case e == evStart || e == evDone:
-		return in.rt.CallWithin(ctx, loadBudget, fn, nret, args...)
-	case in.hooks.budget != 0:
-		return in.rt.CallWithin(ctx, in.hooks.budget, fn, nret, args...)
+	if e == evStart || e == evDone {
+		c.Budget = loadBudget
 	}
-	return in.rt.Call(ctx, fn, nret, args...)
+	args := [...]lua.LValue{in.hooks.table, &in.ctx.ud, arg}
+	first, end := 1, 3
+	if in.hooks.self[e] {
+		first = 0
+	}
+	if arg == nil {
+		end = 2
+	}
+	return in.rt.Run(ctx, c, args[first:end]...)
 }
 
-// onFlow runs the handler of e on a copy of f, which it returns, and copies the
-// changes back, also those made before an error. The flow of an abandoned handler
-// stays as it was, and the copy, which the handler may still use, is nil.
-func (in *instance) onFlow(ctx context.Context, e event, f *flow.Flow, nret int) (o *flowObj, rets []lua.LValue, err error) {
-	o = in.newFlow(f, scopeHandler)
-	rets, err = in.call(ctx, e, nret, &in.ctx.ud, &o.ud)
+// A fate is what a handler has decided about its flow.
+type fate struct{ killed, held bool }
+
+// onFlow runs the handler of e on a copy of f and copies the changes back, also
+// those made before an error. The flow of an abandoned handler stays as it was,
+// and the handler may still use the copy.
+func (in *instance) onFlow(ctx context.Context, e event, f *flow.Flow, nret int) (out fate, rets []lua.LValue, err error) {
+	var lent *passing
+	var o *flowObj
+	if in.hooks.keeps[e] {
+		o = in.newFlow(f, scopeHandler)
+	} else {
+		lent = in.lend(f)
+		o = &lent.flowObj
+	}
+	rets, err = in.call(ctx, e, nret, &o.ud, o)
 	if err != nil && (errors.Is(err, runtime.ErrAbandoned) || errors.Is(err, runtime.ErrClosed)) {
-		return nil, nil, err
+		return fate{}, nil, err
 	}
 	o.writeBack(f)
-	return o, rets, err
+	out = fate{o.killed, o.f.Held}
+	if lent != nil {
+		lent.giveBack()
+	}
+	return out, rets, err
 }
 
 // close runs nothing more of the script.
@@ -329,7 +337,7 @@ func (in *instance) finish(ctx context.Context) error {
 	in.gate.drain(ctx)
 	doneCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), loadBudget)
 	defer cancel()
-	_, err := in.call(doneCtx, evDone, 0, &in.ctx.ud)
+	_, err := in.call(doneCtx, evDone, 0, nil, in)
 	in.close(ctx)
 	return err
 }

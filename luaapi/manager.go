@@ -59,8 +59,9 @@ type Config struct {
 
 // A Manager holds the loaded addons in load order.
 type Manager struct {
-	cfg   Config
-	cache runtime.Cache
+	cfg     Config
+	cache   runtime.Cache
+	passing sync.Pool // of *passing
 
 	mu     sync.Mutex // one change of the list, or reload, at a time
 	addons []*addon

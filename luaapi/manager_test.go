@@ -3,9 +3,11 @@ package luaapi_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"moontap/flowstore"
@@ -491,5 +493,54 @@ func TestLiveMessage(t *testing.T) {
 	must(t, w.hooks.Request(t.Context(), f))
 	if f.Request.Header.Get("newheader") != "foo" || !f.Request.Missing {
 		t.Errorf("header %v, missing %v; log %q", f.Request.Header, f.Request.Missing, w.log.all())
+	}
+}
+
+// A handler that cannot keep its flow gets objects that others had before it,
+// also while they wait.
+func TestFlowsDoNotMix(t *testing.T) {
+	w := newWorld(t)
+	w.load(t, `
+		function request(ctx, flow)
+			local path = flow.request.path
+			ctx.sleep(0)
+			flow.request.headers["seen"] = path
+			flow.comment = path
+		end
+		function response(ctx, flow)
+			if flow.response.code == 500 then error("five hundred") end
+			ctx.sleep(0)
+			flow.response.headers["seen"] = flow.request.headers["seen"]
+		end
+		function error(ctx, flow) flow.request.path = "/changed" end`)
+	var clients sync.WaitGroup
+	for i := range 20 {
+		clients.Go(func() {
+			for j := range 20 {
+				f := newFlow()
+				f.Request.Path = fmt.Sprintf("/%d/%d", i, j)
+				kill := w.hooks.Request(t.Context(), f)
+				want := [3]string{f.Request.Path, f.Request.Path, f.Request.Path} // path, comment, header
+				switch j % 3 {
+				case 0:
+					w.hooks.Error(t.Context(), f)
+					want[0], want[2] = "/changed", ""
+				case 1:
+					f.Response.Status = 500
+					want[2] = ""
+				}
+				if j%3 > 0 {
+					kill = errors.Join(kill, w.hooks.Response(t.Context(), f))
+				}
+				got := [3]string{f.Request.Path, f.Note.Comment, f.Response.Header.Get("seen")}
+				if kill != nil || got != want {
+					t.Errorf("path, comment, header = %q, %v; want %q", got, kill, want)
+				}
+			}
+		})
+	}
+	clients.Wait()
+	if w.log.has("failure") || !w.log.has("five hundred") {
+		t.Errorf("log = %q", w.log.all())
 	}
 }

@@ -34,6 +34,7 @@ type flowObj struct {
 	scope    scope
 	dirty    uint8
 	killed   bool         // by this handler
+	room     *responseObj // where to put the response; nil: on the heap
 	req      flow.Request // f's, which request shows
 	request  *requestObj  // nil until somebody looks at it
 	response *responseObj
@@ -50,10 +51,40 @@ type flowParts struct {
 
 // newFlow makes the object for a copy of f.
 func (in *instance) newFlow(f *flow.Flow, s scope) *flowObj {
-	o := &flowObj{in: in, scope: s}
+	o := new(flowObj)
+	o.init(in, f, s)
+	return o
+}
+
+func (o *flowObj) init(in *instance, f *flow.Flow, s scope) {
+	o.in, o.scope = in, s
 	o.ud = lua.LUserData{Value: o, Metatable: in.meta[classFlow]}
 	o.load(f)
-	return o
+}
+
+// A passing is the object of a flow that its handler cannot keep (see mayKeep),
+// with its response. It serves one flow after the other.
+type passing struct {
+	flowObj
+	res responseObj
+}
+
+// lend returns an object for a copy of f, which has to be given back.
+func (in *instance) lend(f *flow.Flow) *passing {
+	p, _ := in.m.passing.Get().(*passing)
+	if p == nil {
+		p = new(passing)
+	}
+	p.room = &p.res
+	p.init(in, f, scopeHandler)
+	return p
+}
+
+// giveBack empties p for the next flow.
+func (p *passing) giveBack() {
+	m := p.in.m
+	*p = passing{}
+	m.passing.Put(p)
 }
 
 // load makes o show a copy of f. Objects of its messages that were handed out
@@ -67,7 +98,9 @@ func (o *flowObj) load(f *flow.Flow) {
 	case f.Response == nil:
 		o.response = nil
 	case o.response == nil:
-		o.response = new(responseObj)
+		if o.response = o.room; o.response == nil {
+			o.response = new(responseObj)
+		}
 		o.response.init(o.in, o, f.Response)
 	default:
 		o.response.r = *f.Response
@@ -153,11 +186,16 @@ func (o *flowObj) writeBack(f *flow.Flow) {
 	}
 }
 
-// flush hands what a handler changed in flows of the store to the store.
-func (in *instance) flush() {
-	if in.rt.Dead() {
-		return // then the handler is left without the baton
-	}
+// Ended implements runtime.Ended: the handler that the object was made for is
+// over.
+func (o *flowObj) Ended() {
+	o.scope = scopeEnded
+	o.in.Ended()
+}
+
+// Ended implements runtime.Ended: it hands what a handler changed in flows of the
+// store to the store.
+func (in *instance) Ended() {
 	touched := in.touched
 	in.touched = nil
 	for _, o := range touched {

@@ -80,7 +80,7 @@ func (in *instance) runStep(ctx context.Context, e event, run *Run) error {
 	var err error
 	switch {
 	case e == evDone:
-		rets, err = in.call(ctx, e, lua.MultRet, &in.ctx.ud)
+		rets, err = in.call(ctx, e, lua.MultRet, nil, in)
 	case in.handles(e, run.Flow):
 		_, rets, err = in.onFlow(ctx, e, run.Flow, lua.MultRet)
 	}

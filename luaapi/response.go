@@ -51,7 +51,7 @@ func statusMembers() []member {
 			func(_ *lua.LState, p *responseObj) lua.LValue { return lua.LString(p.r.Reason) },
 			func(L *lua.LState, p *responseObj, v lua.LValue) {
 				reason := wantString(L, v, "reason")
-				if strings.ContainsAny(reason, "\r\n\x00") {
+				if !isLine(reason) {
 					L.RaiseError("reason must be one line, not %q", reason)
 				}
 				p.editResponse(L).Reason = reason

@@ -17,43 +17,24 @@ func (s *State) Block(L *lua.LState, wait func(ctx context.Context)) {
 	w := s.running.Load()
 	ctx, cancel := context.WithCancel(w.parent)
 	defer cancel()
-	if !s.pool.setWait(w, cancel) {
-		goruntime.Goexit()
-	}
 	for _, a := range w.active {
 		if a.coroutine {
 			s.parked[a.L] = true
 		}
 	}
 	s.suspended(w)
-	<-s.baton
+	if !s.pool.wait(w, cancel) {
+		goruntime.Goexit()
+	}
 	defer func() { // also when wait panics: whoever recovers it runs Lua
-		s.retake(w)
+		if !s.pool.retake(w) {
+			goruntime.Goexit()
+		}
+		s.resumed(w)
 		for _, a := range w.active {
 			delete(s.parked, a.L)
 		}
 		L.G.CurrentThread = L
 	}()
 	wait(ctx)
-}
-
-// retake takes the baton for w, or ends the goroutine.
-func (s *State) retake(w *worker) {
-	select {
-	case s.baton <- struct{}{}:
-	case <-s.pool.dead:
-	}
-	if !s.pool.setWait(w, nil) {
-		goruntime.Goexit()
-	}
-	s.resumed(w)
-}
-
-// setWait notes how to end the wait of w. It returns false when the State is
-// dead.
-func (p *pool) setWait(w *worker, stop func()) bool {
-	p.Lock()
-	defer p.Unlock()
-	w.stopWait = stop
-	return p.err == nil
 }

@@ -72,7 +72,26 @@ func compile(name, src string) (proto *lua.FunctionProto, err error) {
 	if err != nil {
 		return nil, parseError(name, src, err)
 	}
+	keepConstants(proto)
 	return proto, nil
+}
+
+// keepConstants replaces the instructions that index by a constant string. They
+// make a new Lua string for each call of __index and __newindex; those for any
+// key pass on the constant itself and are otherwise the same.
+func keepConstants(p *lua.FunctionProto) {
+	const operands = 1<<26 - 1 // the bits below the operation
+	for i, inst := range p.Code {
+		switch int(inst >> 26) {
+		case lua.OP_GETTABLEKS:
+			p.Code[i] = uint32(lua.OP_GETTABLE)<<26 | inst&operands
+		case lua.OP_SETTABLEKS:
+			p.Code[i] = uint32(lua.OP_SETTABLE)<<26 | inst&operands
+		}
+	}
+	for _, f := range p.FunctionPrototypes {
+		keepConstants(f)
+	}
 }
 
 // parseError gives errors of gopher-lua's parser and compiler our form.

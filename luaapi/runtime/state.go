@@ -34,28 +34,13 @@ type State struct {
 	root  *lua.LState
 	epoch time.Time
 
-	baton    chan struct{} // full while somebody runs Lua
-	running  atomic.Pointer[worker]
+	running  atomic.Pointer[worker] // of the call that runs, or ran last
 	watching atomic.Bool
 	parked   map[*lua.LState]bool // coroutines in which a call waits; baton held
 	lanes    []*lua.LState        // idle Lua threads; baton held
 	out      []byte               // what io.write has of a line; baton held
 
 	pool pool
-}
-
-// pool is the bookkeeping of workers.
-type pool struct {
-	sync.Mutex
-	workers map[*worker]struct{} // idle and busy ones
-	idle    []*worker
-	busy    int
-	files   []string // loaded by require and its like
-	closing bool
-	err     *Error        // why the State is dead
-	dead    chan struct{} // closed when err is set
-	drained chan struct{} // closed when closing and nobody is busy
-	freed   chan struct{} // one token when a call ended
 }
 
 // New returns a State with the libraries loaded. It has to be closed.
@@ -68,7 +53,6 @@ func New(cfg Config) *State {
 			RegistrySize: registrySize, RegistryMaxSize: registryMaxSize, RegistryGrowStep: registryGrowStep,
 		}),
 		epoch:  time.Now(),
-		baton:  make(chan struct{}, 1),
 		parked: map[*lua.LState]bool{},
 		pool: pool{
 			workers: map[*worker]struct{}{},
@@ -152,7 +136,7 @@ func (s *State) die(why error) bool {
 	close(p.dead)
 	for _, w := range p.idle {
 		delete(p.workers, w)
-		close(w.wake)
+		w.stop()
 	}
 	p.idle = nil
 	for w := range p.workers {
@@ -160,26 +144,7 @@ func (s *State) die(why error) bool {
 		if w.stopWait != nil {
 			w.stopWait()
 		}
-		w.reply(answer{err: p.err})
+		w.giveUp()
 	}
 	return true
-}
-
-func (p *pool) checkDrained() {
-	if !p.closing || p.busy > 0 {
-		return
-	}
-	select {
-	case <-p.drained:
-	default:
-		close(p.drained)
-	}
-}
-
-// refusal returns why there can be no new call, nil if there can.
-func (p *pool) refusal(name string) *Error {
-	if p.err == nil && p.closing {
-		return &Error{Name: name, Msg: ErrClosed.Error(), Err: ErrClosed}
-	}
-	return p.err
 }

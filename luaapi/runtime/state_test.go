@@ -261,15 +261,22 @@ func TestCloseWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, runtime.Config{}, `function f() sleep(1) log("done") end`)
 		f := w.function("f")
+		refused := func() {
+			t.Helper()
+			if _, err := w.Call(context.Background(), f, 0); !errors.Is(err, runtime.ErrClosed) {
+				t.Errorf("Call after Close: %v; want ErrClosed", err)
+			}
+		}
 		go w.Call(context.Background(), f, 0)
 		synctest.Wait()
-		begun := time.Now()
-		if err := w.Close(context.Background()); err != nil || len(w.log) != 1 || time.Since(begun) != time.Second {
+		begun, closed := time.Now(), make(chan error)
+		go func() { closed <- w.Close(context.Background()) }()
+		synctest.Wait()
+		refused()
+		if err := <-closed; err != nil || len(w.log) != 1 || time.Since(begun) != time.Second {
 			t.Errorf("Close: %v after %v, log %v; want nil after 1s", err, time.Since(begun), w.log)
 		}
-		if _, err := w.Call(context.Background(), f, 0); !errors.Is(err, runtime.ErrClosed) {
-			t.Errorf("Call after Close: %v; want ErrClosed", err)
-		}
+		refused()
 	})
 }
 

@@ -16,14 +16,15 @@ const (
 	maxItems = 25550
 )
 
-// A walker goes through a syntax tree until it finds an error.
+// A walker goes through a syntax tree until it finds an error, and mends it.
 type walker struct {
 	name string
 	line int // of the last statement or expression that has one
 	err  error
 }
 
-// checkTree refuses trees that cannot be compiled safely or rightly.
+// checkTree refuses trees that cannot be compiled safely or rightly, and changes
+// what would be compiled wrongly.
 func checkTree(name string, tree []ast.Stmt) error {
 	w := walker{name: name}
 	w.stmts(tree, 0)
@@ -50,9 +51,10 @@ func (w *walker) enter(n ast.PositionHolder, depth int) bool {
 }
 
 func (w *walker) stmts(list []ast.Stmt, depth int) {
-	for _, s := range list {
+	for i, s := range list {
 		if w.enter(s, depth) {
 			w.stmt(s, depth+1)
+			list[i] = separate(s)
 		}
 	}
 }

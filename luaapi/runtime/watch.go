@@ -28,8 +28,6 @@ func (c *callCtx) Err() error {
 	return nil
 }
 
-func (c *callCtx) begin() { c.call.Add(1) }
-
 // end ends a call and reports whether it was cancelled.
 func (c *callCtx) end() bool {
 	call := c.call.Load()
@@ -43,15 +41,15 @@ func (c *callCtx) cancel(call int64) {
 	}
 }
 
-// The watchdog looks every watchTick who runs. After quietTicks without anybody
-// it ends; the next call starts it again.
+// The watchdog looks at least every watchTick who runs. After quietTicks without
+// anybody it ends; the next call starts it again.
 const (
 	watchTick  = 20 * time.Millisecond
 	quietTicks = 50
 )
 
 func (s *State) watch() {
-	tick := time.NewTicker(watchTick)
+	tick := time.NewTimer(watchTick)
 	defer tick.Stop()
 	for quiet := 0; quiet < quietTicks; quiet++ {
 		select {
@@ -59,43 +57,55 @@ func (s *State) watch() {
 			return
 		case <-tick.C:
 		}
-		if w := s.running.Load(); w != nil {
+		next := watchTick
+		if w := s.runs(); w != nil {
 			quiet = 0
-			s.check(w)
+			next = s.check(w)
 		}
+		tick.Reset(next)
 	}
 	s.watching.Store(false)
-	if s.running.Load() != nil && s.watching.CompareAndSwap(false, true) {
+	if s.runs() != nil && s.watching.CompareAndSwap(false, true) {
 		go s.watch()
 	}
 }
 
+// runs returns the worker that runs Lua now, nil when none does.
+func (s *State) runs() *worker {
+	if w := s.running.Load(); w != nil && w.deadline.Load() != 0 {
+		return w
+	}
+	return nil
+}
+
 // check stops w when its time is up, and gives up the State when it does not
-// stop.
-func (s *State) check(w *worker) {
+// stop. It returns when to look again.
+func (s *State) check(w *worker) time.Duration {
 	call := w.ctx.call.Load() // before the deadline: see cancel
-	deadline := time.Duration(w.deadline.Load())
-	if deadline == 0 {
-		return
+	deadline := w.deadline.Load()
+	if deadline == 0 || deadline == unlimited {
+		return watchTick
 	}
-	late := time.Since(s.epoch) - deadline
-	if late >= 0 {
-		w.ctx.cancel(call)
+	late := time.Since(s.epoch) - time.Duration(deadline)
+	if late < 0 {
+		return min(-late, watchTick)
 	}
+	w.ctx.cancel(call)
 	if late >= s.cfg.Grace {
 		s.abandon()
 	}
+	return watchTick
 }
 
 // Interrupt stops the code that runs now, as if its time were up. It does nothing
 // when no call runs or the one that does waits in Block.
 func (s *State) Interrupt() {
-	w := s.running.Load()
+	w := s.runs()
 	if w == nil {
 		return
 	}
 	call := w.ctx.call.Load()
-	if s.running.Load() == w { // so call is under way, or over and its number too
+	if s.runs() == w { // so call is under way, or over and its number too
 		w.ctx.cancel(call)
 	}
 }

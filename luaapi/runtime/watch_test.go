@@ -13,12 +13,10 @@ import (
 // one runs under the same context.
 func TestCancelMeansOneCall(t *testing.T) {
 	c := newCallCtx()
-	c.begin()
 	late := c.call.Load()
 	if c.end() {
 		t.Fatal("cancelled by nobody")
 	}
-	c.begin()
 	c.cancel(late)
 	if c.Err() != nil {
 		t.Error("the wrong call was cancelled")
