@@ -40,6 +40,8 @@ func (x *exchange) clientFraming() http1.Framing {
 		return wholeFraming(&r.Message, !http10)
 	case x.down.frame.Kind == http1.Length && (version != "HTTP/1.1" || !trailed(&r.Message)):
 		return x.down.frame
+	case x.down.frame.Kind == http1.Coded:
+		return x.down.frame
 	case http10:
 		return http1.Framing{Kind: http1.UntilClose}
 	}
@@ -142,7 +144,7 @@ func (x *exchange) stream(out sink) error {
 	defer copyBuffers.Put(buf)
 	body, rec := x.down.src, &x.down.rec
 	shown := pace{last: time.Now()}
-	x.down.rec.forget(x.set)
+	x.down.rec.stream(x.set)
 	for !body.Done() {
 		n, err := body.Read(buf[:])
 		for err == nil && n < len(buf) {

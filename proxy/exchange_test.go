@@ -247,7 +247,7 @@ func TestLargeBodies(t *testing.T) {
 		t.Run(fmt.Sprintf("held %v", held), func(t *testing.T) {
 			tp := newTap(t, proxy.Config{
 				Hooks:    chain(t, &hooks{want: held}),
-				Settings: proxy.Settings{StreamLargeBodies: -1},
+				Settings: proxy.Settings{StreamLargeBodies: -1, StreamedLimit: -1},
 			})
 			res, err := tp.client().Get(srv.URL)
 			if err != nil {
@@ -364,5 +364,25 @@ func TestReusedConnectionThatDied(t *testing.T) {
 			o.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 			c.expect("HTTP/1.1 200 OK\r\n")
 		})
+	}
+}
+
+// A transfer coding that we do not know is the client's to undo: it goes on until
+// the server closes, and only responses may have it.
+func TestForeignTransferCoding(t *testing.T) {
+	s, tp := newServer(t), newTap(t, proxy.Config{})
+	c := tp.dial()
+	c.send("GET http://" + s.addr + "/ HTTP/1.1\r\nHost: h\r\n\r\n")
+	o := s.accept()
+	o.head()
+	o.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: zip\r\n\r\nabc")
+	c.expect("HTTP/1.1 200 OK\r\nTransfer-Encoding: zip\r\nConnection: close\r\n\r\nabc")
+	o.send("def")
+	o.Close()
+	if got := c.rest(); got != "def" {
+		t.Errorf("then the client got %q", got)
+	}
+	if f := tp.final(0); f.Error != nil || string(f.Response.Body) != "abcdef" {
+		t.Errorf("error %v, body %q", f.Error, f.Response.Body)
 	}
 }

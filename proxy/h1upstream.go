@@ -208,7 +208,7 @@ func (u *upstream) setResponse(x *exchange, h *http1.ResponseHead, start time.Ti
 		Version: h.Version, Header: h.Header, Start: start, Missing: frame.Kind != http1.NoBody,
 	}}
 	x.down.frame = frame
-	x.down.reusable = frame.Kind != http1.UntilClose && !h.Header.HasToken("Connection", "close") &&
+	x.down.reusable = frame.Kind < http1.UntilClose && !h.Header.HasToken("Connection", "close") &&
 		(h.Version != "HTTP/1.0" || h.Header.HasToken("Connection", "keep-alive"))
 	u.wary = frame.Kind == http1.NoBody && (x.f.Request.Method == http.MethodHead || h.Status != http.StatusOK)
 	if x.down.body.Reset(u.br, frame, x.set.Limits.MaxHead); x.set.Loose {

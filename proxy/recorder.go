@@ -47,7 +47,10 @@ func (r *recorder) collect(body source, max int64, buffered bool) (whole bool, e
 	return false, nil
 }
 
-const firstAlloc = 64 << 10
+const (
+	firstAlloc = 64 << 10
+	largeAlloc = 1 << 20
+)
 
 // grow makes room: at once for a small body of known size, else by doubling.
 func (r *recorder) grow() {
@@ -58,6 +61,9 @@ func (r *recorder) grow() {
 	want := max(512, 2*n)
 	if r.known >= 0 {
 		want = max(1, min(r.known, max(firstAlloc, want)))
+		if n >= largeAlloc {
+			want = max(1, min(r.known, r.limit)) // no more copies
+		}
 		if want <= n {
 			want = n + 1 // only to see the end
 		}
@@ -79,12 +85,12 @@ func (r *recorder) add(p []byte) {
 	}
 }
 
-// forget drops what was recorded of a body that is live, and records no more of
-// it, if set says so.
-func (r *recorder) forget(set *Settings) {
+// stream goes over to a body that is live: less of it is kept, or nothing.
+func (r *recorder) stream(set *Settings) {
 	if set.DropStreamed {
 		r.buf, r.limit = nil, 0
 	}
+	r.limit = min(r.limit, set.StreamedLimit)
 }
 
 // body returns what was recorded in a slice of its own size, nil when that is

@@ -247,7 +247,7 @@ func (x *exchange) receive() {
 		return
 	}
 	x.down.rec = recorder{known: x.down.src.Size(), limit: x.set.RecordLimit}
-	stream := x.isEventStream() || !x.holdable(x.down.frame)
+	stream := x.isEventStream() || !x.holdable(x.down.frame) || x.down.frame.Kind == http1.Coded
 	whole, err := false, error(nil)
 	if !stream || x.down.frame.Kind == http1.NoBody {
 		whole, err = x.takeResponse(true)

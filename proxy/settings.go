@@ -51,6 +51,11 @@ type Settings struct {
 	// what does not fit goes from the beginning, and is counted.
 	RecordLimit int64
 
+	// StreamedLimit, in bytes, is how much is kept of a body that is passed on
+	// while it comes, if that is less than RecordLimit. Zero means 16 MiB, a
+	// negative value no limit of its own.
+	StreamedLimit int64
+
 	// RecordMessages is how many messages of a WebSocket or raw stream are kept:
 	// the newest. Zero means 10,000, a negative value no limit.
 	RecordMessages int
@@ -125,6 +130,7 @@ type Limits struct {
 const (
 	defaultHold    = 16 << 20
 	defaultRecord  = 64 << 20
+	defaultStream  = 16 << 20
 	defaultCount   = 10_000
 	defaultMaxHead = 1 << 20
 	defaultAsked   = 1024
@@ -138,6 +144,7 @@ func (s Settings) withDefaults() Settings {
 	s.server = newServerConfigs(&s.TLS)
 	limit(&s.StreamLargeBodies, defaultHold, unlimited)
 	limit(&s.RecordLimit, defaultRecord, unlimited)
+	limit(&s.StreamedLimit, defaultStream, unlimited)
 	limit(&s.RecordMessages, defaultCount, 1<<31-1)
 	limit(&s.BodySizeLimit, unlimited, unlimited)
 	l := &s.Limits

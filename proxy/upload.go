@@ -70,7 +70,7 @@ func (x *exchange) pump(out sink, body source) {
 	if out.data(rec.buf) != nil {
 		return
 	}
-	rec.forget(x.set)
+	rec.stream(x.set)
 	buf := copyBuffers.Get().(*[copyBuffer]byte)
 	defer copyBuffers.Put(buf)
 	for {

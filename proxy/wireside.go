@@ -136,7 +136,7 @@ const (
 // framing f, as far as is known before it.
 func (x *exchange) keep(f http1.Framing) bool {
 	switch h := x.in.Header; {
-	case f.Kind == http1.UntilClose, h.HasToken("Connection", "close"), x.e.closing.Load(), x.unsent():
+	case f.Kind >= http1.UntilClose, h.HasToken("Connection", "close"), x.e.closing.Load(), x.unsent():
 		return false
 	default:
 		return x.in.Version == "HTTP/1.1" || h.HasToken("Connection", "keep-alive")
@@ -157,7 +157,7 @@ func (x *exchange) appendResponseHead(dst []byte, f http1.Framing, keep bool) ([
 	dst = http1.AppendStatusLine(dst, "HTTP/1.1", r.Status, reason)
 	switching := r.Status == http.StatusSwitchingProtocols
 	said := false
-	bare := f.Kind == http1.NoBody || x.set.Loose && framedBy(r.Header, f)
+	bare := f.Kind == http1.NoBody || f.Kind == http1.Coded || x.set.Loose && framedBy(r.Header, f)
 	dst = appendFields(dst, r.Header, f, bare, func(fd flow.Field) bool {
 		switch {
 		case switching:

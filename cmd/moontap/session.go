@@ -135,7 +135,7 @@ func (s *session) open(out proxy.Publisher) error {
 		return nil
 	}, append(slices.Clone(tlsOptionNames), "ssl_insecure", "keep_host_header", "body_size_limit", "stream_large_bodies",
 		"dns_use_hosts_file", "dns_name_servers", "block_global", "block_private", "proxyauth", "upstream_auth",
-		"validate_inbound_headers", "store_streamed_bodies", "http2", "http2_ping_keepalive")...)
+		"validate_inbound_headers", "store_streamed_bodies", "store_streamed_limit", "http2", "http2_ping_keepalive")...)
 	s.opts.OnChange(s.front.change, "mode", "listen_host", "listen_port", "server")
 	s.opts.OnChange(func([]string) error { return errors.New("takes effect at the start only") }, "confdir")
 	return nil
@@ -183,14 +183,21 @@ func engineSettings(opts *option.Set, authority *ca.Authority) (proxy.Settings, 
 	if set.BodySizeLimit, err = size(opts, "body_size_limit"); err != nil {
 		return set, err
 	}
-	set.StreamLargeBodies, err = size(opts, "stream_large_bodies")
-	switch {
-	case opts.Str("stream_large_bodies") == "":
-		set.StreamLargeBodies = -1 // no limit
-	case set.StreamLargeBodies == 0:
-		set.StreamLargeBodies = 1 // zero is the default to the engine; here it means all
+	if set.StreamLargeBodies, err = limitOf(opts, "stream_large_bodies"); err != nil {
+		return set, err
 	}
+	set.StreamedLimit, err = limitOf(opts, "store_streamed_limit")
 	return set, err
+}
+
+// limitOf is the value of a size as the engine has limits: unset is none, and zero,
+// which would be the default, nearly so.
+func limitOf(opts *option.Set, name string) (int64, error) {
+	if opts.Str(name) == "" {
+		return -1, nil
+	}
+	n, err := size(opts, name)
+	return max(n, 1), err
 }
 
 func dnsSettings(opts *option.Set, set *proxy.Settings) error {

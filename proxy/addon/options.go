@@ -124,6 +124,10 @@ func trafficOptions() []option.Option {
 			Help: "Record bodies that are passed on while they come. mitmproxy's default is false.",
 		},
 		{
+			Name: "store_streamed_limit", Kind: option.OptString, Default: "16m", Check: checkSize,
+			Help: "Of such a body, record so much; the rest is counted, and the flow says so. Unset means 64 MiB, the limit for all bodies.",
+		},
+		{
 			Name: "http2", Kind: option.Bool, Default: true,
 			Help: "Speak HTTP/2 with clients and servers that can. Without it all is HTTP/1.",
 		},

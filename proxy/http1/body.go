@@ -46,6 +46,9 @@ const (
 // Reset makes b read from br the body that f describes. A trailer may have at
 // most limit bytes. The buffer of br must have 2 KiB at least.
 func (b *Body) Reset(br *bufio.Reader, f Framing, limit int) {
+	if f.Kind == Coded {
+		f.Kind = UntilClose // it is all the same here
+	}
 	*b = Body{br: br, kind: f.Kind, left: f.Size, limit: limit, trailer: b.trailer[:0]}
 	if f.Kind == NoBody {
 		b.err = io.EOF

@@ -16,6 +16,7 @@ const (
 	Length          // by Content-Length
 	Chunked         // by the chunked transfer coding
 	UntilClose      // by the end of the connection; responses only
+	Coded           // the same, in a transfer coding that is not undone
 )
 
 // Framing says how a body is delimited. Size is its length in bytes for Length,
@@ -47,7 +48,22 @@ func ResponseFraming(method string, h *ResponseHead) (Framing, error) {
 	if method == "HEAD" || h.Status < 200 || h.Status == 204 || h.Status == 304 {
 		return Framing{}, nil
 	}
-	return framing(h.Version, h.Header)
+	f, err := framing(h.Version, h.Header)
+	if err != nil && isCoded(h) {
+		return Framing{Kind: Coded}, nil
+	}
+	return f, err
+}
+
+// isCoded reports whether the last transfer coding of a response is not chunked,
+// so that the body goes on until the connection ends (RFC 9112, section 6.3).
+func isCoded(h *ResponseHead) bool {
+	coding, ok := h.Header.Folded("Transfer-Encoding")
+	if !ok || h.Header.Has("Content-Length") || h.Version == "HTTP/1.0" {
+		return false
+	}
+	last := coding[strings.LastIndexByte(coding, ',')+1:]
+	return !strings.EqualFold(strings.TrimSpace(last), "chunked") && !strings.Contains(strings.ToLower(coding), "chunked")
 }
 
 func framing(version string, h flow.Header) (Framing, error) {
