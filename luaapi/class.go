@@ -34,19 +34,39 @@ type class struct {
 	index    func(L *lua.LState, self any, key lua.LValue) lua.LValue
 	newindex func(L *lua.LState, self any, key, v lua.LValue)
 	meta     map[string]lua.LGFunction // __len, __eq, __tostring, __pairs, __call
-	byName   map[string]int            // member index for each name and other name
+	byLength [][]memberName            // the names of members, also the other ones, by their length
+}
+
+// A memberName is a name and the index of the member that has it.
+type memberName struct {
+	name  string
+	index int
 }
 
 // newClass completes c: it indexes its members by name.
 func newClass(c class) *class {
-	c.byName = make(map[string]int, len(c.members))
 	for i, m := range c.members {
-		c.byName[m.name] = i
-		for _, other := range m.also {
-			c.byName[other] = i
+		for _, name := range append([]string{m.name}, m.also...) {
+			for len(c.byLength) <= len(name) {
+				c.byLength = append(c.byLength, nil)
+			}
+			c.byLength[len(name)] = append(c.byLength[len(name)], memberName{name, i})
 		}
 	}
 	return &c
+}
+
+// find returns the index of a member, -1 when there is none of the name. There
+// are few names of one length: comparing them is quicker than a map.
+func (c *class) find(name string) int {
+	if len(name) < len(c.byLength) {
+		for _, m := range c.byLength[len(name)] {
+			if m.name == name {
+				return m.index
+			}
+		}
+	}
+	return -1
 }
 
 // prop makes a property of objects of type T. A nil set makes it read-only.
@@ -128,7 +148,7 @@ func selfValue(L *lua.LState) any {
 func (c *class) read(L *lua.LState, methods []*lua.LFunction) lua.LValue {
 	self := selfValue(L)
 	if key, ok := L.Get(2).(lua.LString); ok {
-		if i, ok := c.byName[string(key)]; ok {
+		if i := c.find(string(key)); i >= 0 {
 			if f := methods[i]; f != nil {
 				return f
 			}
@@ -145,8 +165,8 @@ func (c *class) read(L *lua.LState, methods []*lua.LFunction) lua.LValue {
 func (c *class) write(L *lua.LState) {
 	self, key, v := selfValue(L), L.Get(2), L.Get(3)
 	name, isName := key.(lua.LString)
-	i, known := c.byName[string(name)]
-	switch known = known && isName; {
+	i := c.find(string(name))
+	switch known := isName && i >= 0; {
 	case known && c.members[i].set != nil:
 		c.members[i].set(L, self, v)
 	case c.newindex != nil:

@@ -49,7 +49,7 @@ func contextClass() *class {
 	})
 	c.newindex = func(L *lua.LState, self any, key, v lua.LValue) {
 		if name, ok := key.(lua.LString); ok {
-			if _, taken := c.byName[string(name)]; taken {
+			if c.find(string(name)) >= 0 {
 				L.RaiseError("ctx.%s cannot be assigned to", name)
 			}
 		}

@@ -297,7 +297,7 @@ func (t *tracer) plain(operand int) bool {
 		return false
 	}
 	for _, c := range classes {
-		if i, ok := c.byName[name]; ok && !slices.Contains(plainTypes, strings.TrimSuffix(c.members[i].typ, "?")) {
+		if i := c.find(name); i >= 0 && !slices.Contains(plainTypes, strings.TrimSuffix(c.members[i].typ, "?")) {
 			return false
 		}
 	}

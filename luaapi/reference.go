@@ -64,7 +64,7 @@ func memberDoc(name string) (string, error) {
 	}
 	var b strings.Builder
 	for _, c := range classes {
-		if i, ok := c.byName[strings.ToLower(field)]; ok && (owner == "" || strings.EqualFold(owner, c.name)) {
+		if i := c.find(strings.ToLower(field)); i >= 0 && (owner == "" || strings.EqualFold(owner, c.name)) {
 			b.WriteString(c.members[i].text(c.name + "."))
 		}
 	}
@@ -121,8 +121,8 @@ func Names() []string {
 
 func isMember(name string) bool {
 	return slices.ContainsFunc(classes[:], func(c *class) bool {
-		i, ok := c.byName[name]
-		return ok && c.members[i].name == name
+		i := c.find(name)
+		return i >= 0 && c.members[i].name == name
 	}) && !slices.ContainsFunc(events[:], func(e eventInfo) bool { return e.name == name })
 }
 

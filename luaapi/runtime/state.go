@@ -36,6 +36,7 @@ type State struct {
 
 	running  atomic.Pointer[worker] // of the call that runs, or ran last
 	watching atomic.Bool
+	gone     atomic.Bool          // pool.dead is closed
 	parked   map[*lua.LState]bool // coroutines in which a call waits; baton held
 	lanes    []*lua.LState        // idle Lua threads; baton held
 	out      []byte               // what io.write has of a line; baton held
@@ -95,14 +96,7 @@ func (s *State) Calls() int {
 
 // Dead reports whether the State was closed or abandoned. Accessors of foreign
 // objects check it, so that an abandoned script changes nothing any more.
-func (s *State) Dead() bool {
-	select {
-	case <-s.pool.dead:
-		return true
-	default:
-		return false
-	}
-}
+func (s *State) Dead() bool { return s.gone.Load() }
 
 // Close refuses new calls, waits for those under way until ctx is done and then
 // abandons them: their callers get ErrClosed. It returns ctx's error if any were
@@ -133,6 +127,7 @@ func (s *State) die(why error) bool {
 		return false
 	}
 	p.err = &Error{Name: s.cfg.Name, Msg: why.Error(), Err: why}
+	s.gone.Store(true)
 	close(p.dead)
 	for _, w := range p.idle {
 		delete(p.workers, w)
