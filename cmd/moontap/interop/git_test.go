@@ -16,7 +16,7 @@ func TestGit(t *testing.T) {
 		"GIT_SSL_CAINFO=" + x.caFile, "HOME=" + t.TempDir(), "GIT_AUTHOR_NAME=a", "GIT_AUTHOR_EMAIL=a@b",
 		"GIT_COMMITTER_NAME=a", "GIT_COMMITTER_EMAIL=a@b", "GIT_TERMINAL_PROMPT=0", "GIT_CONFIG_NOSYSTEM=1",
 	}
-	git := func(args ...string) string { t.Helper(); return run(t, env, "git", args...) }
+	git := func(args ...string) { t.Helper(); run(t, env, "git", args...) }
 	bare := filepath.Join(o.gitRoot, "repo.git")
 	git("init", "-q", "--bare", bare)
 	git("-C", bare, "config", "http.receivepack", "true")
