@@ -62,9 +62,10 @@ func (h *h2peer) expectEnd(id uint32) string {
 	h.t.Helper()
 	var b strings.Builder
 	for {
-		d, ok := h.next().(*http2.DataFrame)
+		f := h.next()
+		d, ok := f.(*http2.DataFrame)
 		if !ok || d.StreamID != id {
-			h.t.Fatalf("got %v", d)
+			h.t.Fatalf("got %q, then %v", b.String(), f)
 		}
 		b.Write(d.Data())
 		if d.StreamEnded() {
