@@ -143,6 +143,14 @@ func (x *exchange) authorized() bool {
 	return false
 }
 
+// hideCredentials keeps credentials that were not checked from the hooks, which
+// will see why the exchange has failed.
+func (x *exchange) hideCredentials() {
+	if x.set.ProxyAuth != nil && !x.c.isAdmitted() {
+		x.f.Request.Header.Del(authNamesOf(x.c.mode).credentials)
+	}
+}
+
 // challenge makes the answer to a request without the right credentials.
 func (x *exchange) challenge() {
 	names := authNamesOf(x.c.mode)

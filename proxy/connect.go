@@ -25,56 +25,76 @@ const recordTypeHandshake = 0x16 // the first byte of a TLS connection
 func (w *wire) connect() {
 	req := w.req
 	w.req = nil
-	host, port, ok := flow.SplitAuthority("https", req.Target)
-	switch {
-	case w.c.mode.Kind == mode.Reverse && w.route.depth == 0:
-		w.refuse(req, http.StatusMethodNotAllowed, errors.New("a reverse proxy has no CONNECT"))
-		return
-	case !ok:
-		w.refuse(req, http.StatusBadRequest, errors.New("CONNECT needs host:port"))
-		return
-	case w.route.depth >= maxDepth:
-		w.refuse(req, http.StatusBadRequest, errors.New("too many tunnels inside one another"))
+	rt, err := w.c.tunnelTo(&w.route, req.Target)
+	if err != nil {
+		w.refuse(req, err.status, err)
 		return
 	}
 	if !w.admitConnect(req) {
 		return
 	}
-	t := w.newTunnel(route{
-		host: host, port: port, proxyAuth: req.Header.Get("Proxy-Authorization"), depth: w.route.depth + 1,
-	})
+	rt.proxyAuth = req.Header.Get("Proxy-Authorization")
+	t := w.newTunnel(rt)
 	defer t.drop()
-	if !t.agree(req) || w.write([]byte("HTTP/1.1 200 Connection established\r\n\r\n")) != nil {
+	if !w.agree(t, req) || w.write([]byte("HTTP/1.1 200 Connection established\r\n\r\n")) != nil {
 		return
 	}
 	t.run()
 }
 
-// agree runs the hooks for the CONNECT request and connects to the server if that
-// is wanted now. It reports false after it has refused the tunnel.
-func (t *tunnel) agree(req *incoming) bool {
-	if t.w.c.e.cfg.Hooks.WantConnects() && !t.ask(req) {
+// tunnelTo is where a CONNECT to target leads that came in on from. It fails where
+// there can be no tunnel.
+func (c *client) tunnelTo(from *route, target string) (route, *statusError) {
+	host, port, ok := flow.SplitAuthority("https", target)
+	switch {
+	case c.mode.Kind == mode.Reverse && from.depth == 0:
+		return route{}, &statusError{http.StatusMethodNotAllowed, errors.New("a reverse proxy has no CONNECT")}
+	case !ok:
+		return route{}, &statusError{http.StatusBadRequest, errors.New("CONNECT needs host:port")}
+	case from.depth >= maxDepth:
+		return route{}, &statusError{http.StatusBadRequest, errors.New("too many tunnels inside one another")}
+	}
+	return route{host: host, port: port, depth: from.depth + 1}, nil
+}
+
+// agree runs the hooks for the CONNECT request of t and connects to the server if
+// that is wanted now. It reports false after it has refused the tunnel.
+func (w *wire) agree(t *tunnel, req *incoming) bool {
+	if w.c.e.cfg.Hooks.WantConnects() && !w.ask(t, req) {
 		return false
 	}
 	if !t.set.TLS.Eager {
 		return true
 	}
-	err := t.connect(t.w.c.e.ctx)
+	err := t.connect(w.c.e.ctx)
 	if err == nil {
 		return true
 	}
 	t.record(err)
-	_ = t.w.write(errorPage(req.Method, http.StatusBadGateway, err.Error(), false))
-	t.w.linger()
+	_ = w.write(errorPage(req.Method, http.StatusBadGateway, err.Error(), false))
+	w.linger()
 	return false
 }
 
-// ask runs the hooks for the CONNECT request, which may lead the tunnel elsewhere.
-func (t *tunnel) ask(req *incoming) bool {
-	x := newExchange(t.w.c, t.w, req)
-	_ = x.setTarget(t.w.route)
+// ask has the hooks decide about the CONNECT request of t.
+func (w *wire) ask(t *tunnel, req *incoming) bool {
+	x := newExchange(w.c, w, req)
+	_ = x.setTarget(w.route)
 	defer x.c.running.remove(x)
 	defer x.cancel(nil)
+	if t.ask(x) {
+		return true
+	}
+	x.in.Header = append(slices.Clip(x.in.Header), flow.Field{Name: "Connection", Value: "close"}) // as happens
+	x.deliver()
+	x.finish()
+	w.linger()
+	return false
+}
+
+// ask runs the hooks for the CONNECT request of x, which may lead the tunnel
+// elsewhere. If it reports false x has the answer.
+func (t *tunnel) ask(x *exchange) bool {
 	if err := cmp.Or(x.e.cfg.Hooks.HTTPConnect(x.ctx, x.f), context.Cause(x.ctx)); err != nil {
 		x.fail(err)
 	}
@@ -89,10 +109,6 @@ func (t *tunnel) ask(req *incoming) bool {
 		t.rt.host, t.rt.port = r.Host, r.Port
 		return true
 	}
-	x.in.Header = append(slices.Clip(x.in.Header), flow.Field{Name: "Connection", Value: "close"}) // as happens
-	x.deliver()
-	x.finish()
-	t.w.linger()
 	return false
 }
 

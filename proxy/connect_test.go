@@ -13,6 +13,7 @@ import (
 
 	"moontap/flowstore/flow"
 	"moontap/proxy"
+	"moontap/proxy/hook"
 )
 
 // tunnel sends CONNECT and returns when it is answered.
@@ -235,7 +236,10 @@ func TestUpstreamMode(t *testing.T) {
 	t.Run("over TLS, raw bytes", func(t *testing.T) {
 		tp := newTap(t, proxy.Config{})
 		s := newTLSServer(t, tp)
-		tp = newTap(t, proxy.Config{Settings: proxy.Settings{TrustedCA: tp.pool()}}, parseMode(t, "upstream:https://"+s.addr))
+		hop := make(hopHook, 1)
+		tp = newTap(t, proxy.Config{
+			Hooks: chain(t, hop), Settings: proxy.Settings{TrustedCA: tp.pool()},
+		}, parseMode(t, "upstream:https://"+s.addr))
 		c := tp.dial()
 		c.send("CONNECT db.test:5432 HTTP/1.1\r\nProxy-Authorization: Basic eDp5\r\n\r\n\x00x")
 		o := s.accept()
@@ -243,7 +247,22 @@ func TestUpstreamMode(t *testing.T) {
 		o.send("HTTP/1.1 200 OK\r\n\r\nearly")
 		c.expect("HTTP/1.1 200 Connection established\r\n\r\nearly")
 		o.expect("\x00x")
+		d := <-hop
+		if st := d.Server; st.Addr != s.addr || st.Peer != s.addr || st.Local == "" || st.TLS == nil || st.TLSSetup.IsZero() || st.Via != "" {
+			t.Errorf("server of the handshake = %+v", st)
+		}
+		if d.Client == nil || d.Client.Peer != c.LocalAddr().String() || d.Err != nil {
+			t.Errorf("client of the handshake = %+v, error %v", d.Client, d.Err)
+		}
 	})
+}
+
+// A hopHook gets the handshakes that succeed.
+type hopHook chan *hook.TLSData
+
+func (h hopHook) TLSEstablished(_ context.Context, d *hook.TLSData) error {
+	h <- d
+	return nil
 }
 
 func TestReverseMode(t *testing.T) {

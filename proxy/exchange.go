@@ -141,7 +141,9 @@ func (x *exchange) fail(err error) {
 		x.status = status.status
 	}
 	x.f.Error = &flow.Error{Msg: err.Error(), Time: time.Now()}
-	x.e.cfg.Hooks.Error(context.WithoutCancel(x.ctx), x.f) // also after abort
+	if !x.down.own { // those who may not make the request are none of the hooks' business
+		x.e.cfg.Hooks.Error(context.WithoutCancel(x.ctx), x.f) // also after abort
+	}
 }
 
 // killed reports whether the client of a failed exchange gets no answer.

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"runtime/debug"
@@ -50,25 +49,31 @@ func (cs *clientStream) hurry()                  { _ = cs.req.Body.Close() }
 func (cs *clientStream) discard(*exchange) bool  { return true } // the library resets the stream
 func (cs *clientStream) linger()                 {}
 
-// begin starts the exchange, or serves a CONNECT to its end.
-func (cs *clientStream) begin() {
+// incoming is the request.
+func (cs *clientStream) incoming() *incoming {
 	h := &cs.h
-	if h.method == http.MethodConnect && cs.tunnel() {
-		return
-	}
 	in := &incoming{frame: h.framing(cs.st.isBodyless()), src: &cs.body, start: time.Now()}
 	in.Method, in.Target, in.Version, in.Header = h.method, h.path, "HTTP/2.0", h.header
+	if h.method == http.MethodConnect {
+		in.Target, in.frame = h.authority, http1.Framing{} // what comes is for the tunnel
+	}
+	return in
+}
+
+// begin starts the exchange, or serves a CONNECT to its end.
+func (cs *clientStream) begin() {
+	in := cs.incoming()
 	cs.body = newH2body(cs.st, cs.req.Body, in.frame)
 	x := newExchange(cs.s.c, cs, in)
 	cs.x = x
 	cs.gone = context.AfterFunc(cs.req.Context(), func() { x.abort(errClientGone) })
 	err := cs.setTarget()
 	switch {
-	case h.err != nil:
-		x.badRequest(&statusError{http.StatusRequestHeaderFieldsTooLarge, h.err})
-	case h.method == http.MethodConnect:
-		x.badRequest(&statusError{http.StatusBadRequest, errors.New("CONNECT is not possible here")})
-	case err != nil:
+	case cs.h.err != nil:
+		x.badRequest(&statusError{http.StatusRequestHeaderFieldsTooLarge, cs.h.err})
+	case in.Method == http.MethodConnect:
+		cs.connect()
+	case err != nil && x.authorized():
 		x.badRequest(&statusError{http.StatusBadRequest, err})
 	default:
 		x.request()
@@ -77,6 +82,9 @@ func (cs *clientStream) begin() {
 
 // setTarget fills in where the request goes.
 func (cs *clientStream) setTarget() error {
+	if cs.h.method == http.MethodConnect {
+		return cs.x.setTarget(cs.s.route)
+	}
 	r, rt, h := cs.x.f.Request, &cs.s.route, &cs.h
 	r.Scheme, r.Host, r.Port, r.Path, r.Authority = rt.scheme, rt.host, rt.port, h.path, h.authority
 	if rt.host != "" {
@@ -85,11 +93,7 @@ func (cs *clientStream) setTarget() error {
 	r.Scheme = h.scheme
 	authority := r.HostHeader()
 	var ok bool
-	scheme := r.Scheme
-	if h.method == http.MethodConnect {
-		scheme = "https"
-	}
-	r.Host, r.Port, ok = flow.SplitAuthority(scheme, authority[strings.LastIndexByte(authority, '@')+1:])
+	r.Host, r.Port, ok = flow.SplitAuthority(r.Scheme, authority[strings.LastIndexByte(authority, '@')+1:])
 	if !ok {
 		return fmt.Errorf("invalid host %q", authority)
 	}

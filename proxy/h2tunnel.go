@@ -2,56 +2,116 @@ package proxy
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net"
-
-	"moontap/flowstore/flow"
-	"moontap/proxy/mode"
+	"time"
 
 	"golang.org/x/net/http2/hpack"
 )
 
-// tunnel serves CONNECT on a stream (RFC 9113, section 8.5) until the tunnel ends:
-// what is inside it is served as another client's connection would be. It reports
-// false when there can be no tunnel.
-func (cs *clientStream) tunnel() bool {
-	outer, rt := cs.s.c, &cs.s.route
-	host, port, ok := flow.SplitAuthority("https", cs.h.authority)
-	if !ok || cs.h.err != nil || rt.depth >= maxDepth || outer.mode.Kind == mode.Reverse && rt.depth == 0 {
-		return false
+// connect serves a CONNECT on the stream (RFC 9113, section 8.5) to its end, or
+// leaves the exchange with the answer that refuses it.
+func (cs *clientStream) connect() {
+	x := cs.x
+	rt, err := x.c.tunnelTo(&cs.s.route, x.in.Target)
+	if err != nil {
+		x.badRequest(&statusError{err.status, fmt.Errorf("malformed request: %w", err)})
+		return
 	}
-	stream, conn := net.Pipe()
-	defer stream.Close()
+	if !x.authorized() {
+		x.publish()
+		return
+	}
+	rt.proxyAuth = x.f.Request.Header.Get("Proxy-Authorization")
+	c, stream := cs.inner()
+	if c == nil {
+		x.fail(errShutdown)
+		return
+	}
+	w := newWire(c, c.raw, cs.s.route)
+	c.wire.Store(w)
+	t := w.newTunnel(rt)
+	if !x.agree(t) {
+		t.drop()
+		c.end()
+		return
+	}
+	cs.gone()
+	cs.x = nil
+	x.c.running.remove(x)
+	x.cancel(nil)
+	cs.tunnel(t, stream)
+}
+
+// inner makes what is inside a tunnel a client of its own, with a connection whose
+// other end is returned. When the engine is closing there is none.
+func (cs *clientStream) inner() (*client, *duplex) {
+	outer := cs.s.c
+	conn, stream := newDuplex()
 	c := &client{e: outer.e, mode: outer.mode, raw: conn, first: outer.first, ended: make(chan struct{})}
 	c.info.Store(outer.info.Load())
 	if !c.e.register(c) {
+		return nil, nil
+	}
+	if cs.x.set.ProxyAuth != nil { // the rest of the outer connection proves nothing by it
+		user, _ := cs.x.f.Note.Metadata["proxyauth"].(string)
+		c.admitted(user)
+	}
+	return c, stream
+}
+
+// agree runs the hooks for the CONNECT request of t, which is x, and connects to
+// the server if that is wanted now. If it reports false x has the answer.
+func (x *exchange) agree(t *tunnel) bool {
+	if x.e.cfg.Hooks.WantConnects() && !t.ask(x) {
+		x.down.own = true // no hook for responses sees it
 		return false
 	}
-	defer context.AfterFunc(cs.req.Context(), func() { conn.Close() })()
+	if !t.set.TLS.Eager {
+		return true
+	}
+	err := t.connect(x.ctx)
+	if err != nil {
+		x.f.Server = t.tried
+		x.fail(err)
+	}
+	return err == nil
+}
+
+// tunnel carries what is inside t between stream, which is the other end of its
+// wire, and the client.
+func (cs *clientStream) tunnel(t *tunnel, stream *duplex) {
+	c := t.w.c
+	defer context.AfterFunc(cs.req.Context(), func() { c.raw.Close() })()
 	cs.respondHead(200, []hpack.HeaderField{{Name: ":status", Value: "200"}})
 	cs.flush()
 	sent := make(chan struct{})
 	go func() {
 		defer close(sent)
-		_, _ = io.Copy(stream, cs.req.Body)
-		stream.Close()
+		_, err := io.Copy(stream, cs.req.Body)
+		endWriting(stream, err)
 	}()
-	go func() {
-		w := newWire(c, conn, *rt)
-		c.wire.Store(w)
-		w.inTunnel(route{
-			host: host, port: port, depth: rt.depth + 1, proxyAuth: cs.h.header.Get("Proxy-Authorization"),
-		})
-		if !w.passed {
-			c.end()
-		}
-	}()
+	go t.serve()
 	_, _ = io.Copy(tunnelWriter{cs}, stream)
 	stream.Close()
 	<-c.ended
 	cs.hurry()
 	<-sent
-	return true
+}
+
+// serve runs t, which is all there is of its client, to the end of that, unless
+// somebody else goes on with it.
+func (t *tunnel) serve() {
+	w := t.outer
+	defer func() {
+		if !w.passed {
+			w.c.end()
+		}
+	}()
+	defer w.guard()
+	defer t.drop()
+	t.run()
 }
 
 // A tunnelWriter sends to the client at once.
@@ -59,9 +119,45 @@ type tunnelWriter struct{ cs *clientStream }
 
 // Write sends p.
 func (w tunnelWriter) Write(p []byte) (int, error) {
-	n, err := w.cs.rw.Write(p)
-	if err == nil {
-		w.cs.flush()
+	if err := w.cs.write(p); err != nil {
+		return 0, err
 	}
-	return n, err
+	w.cs.flush()
+	return len(p), nil
 }
+
+// A duplex is one end of a connection in memory. Each direction ends by itself.
+type duplex struct {
+	net.Conn          // to read from
+	out      net.Conn // to write to
+}
+
+var _ closeWriter = (*duplex)(nil)
+
+// newDuplex makes both ends of a connection.
+func newDuplex() (a, b *duplex) {
+	fromB, toA := net.Pipe()
+	fromA, toB := net.Pipe()
+	return &duplex{fromB, toB}, &duplex{fromA, toA}
+}
+
+// Write returns when the other end has read p.
+func (d *duplex) Write(p []byte) (int, error) { return d.out.Write(p) }
+
+// CloseWrite ends what the other end reads.
+func (d *duplex) CloseWrite() error { return d.out.Close() }
+
+// Close ends both directions.
+func (d *duplex) Close() error {
+	_ = d.out.Close()
+	return d.Conn.Close()
+}
+
+// SetDeadline is for reading and writing.
+func (d *duplex) SetDeadline(t time.Time) error {
+	_ = d.out.SetWriteDeadline(t)
+	return d.SetReadDeadline(t)
+}
+
+// SetWriteDeadline is for writing.
+func (d *duplex) SetWriteDeadline(t time.Time) error { return d.out.SetWriteDeadline(t) }

@@ -43,6 +43,7 @@ func (w *wire) refuse(req *incoming, status int, why error) {
 func (w *wire) recordRefused(req *incoming, msg string) {
 	x := newExchange(w.c, w, req)
 	_ = x.setTarget(w.route)
+	x.hideCredentials()
 	x.fail(errors.New(msg))
 	x.finish()
 }

@@ -126,6 +126,7 @@ func errTooLarge(status int, limit int64) error {
 
 // badRequest fails the exchange before anything was done about it.
 func (x *exchange) badRequest(err error) {
+	x.hideCredentials()
 	x.publish()
 	x.fail(err)
 }

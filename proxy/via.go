@@ -24,8 +24,8 @@ func (e *Engine) dialVia(ctx context.Context, u *upstream, t target) error {
 		return fmt.Errorf("upstream proxy: %w", err)
 	}
 	if m.Scheme == "https" {
-		hop := &upstream{raw: u.raw, conn: u.conn, info: &flow.ServerConn{}}
-		hopTarget := target{upstreamKey: upstreamKey{host: m.Host, port: m.Port, sni: m.Host, set: t.set}}
+		hop := &upstream{raw: u.raw, conn: u.conn, info: hopInfo(u.info, m)}
+		hopTarget := target{upstreamKey: upstreamKey{host: m.Host, port: m.Port, sni: m.Host, set: t.set}, mode: m, c: t.c}
 		if err := e.startTLS(ctx, hop, hopTarget); err != nil {
 			return fmt.Errorf("upstream proxy: %w", err)
 		}
@@ -48,6 +48,14 @@ func (e *Engine) dialVia(ctx context.Context, u *upstream, t target) error {
 		return fmt.Errorf("upstream proxy %s: %w", m.Addr(), plainError(err))
 	}
 	return nil
+}
+
+// hopInfo is what the hooks are told of the connection to the upstream proxy of m
+// that a connection to a server begins with.
+func hopInfo(info *flow.ServerConn, m *mode.Spec) *flow.ServerConn {
+	return &flow.ServerConn{
+		ID: info.ID, Addr: m.Addr(), Peer: info.Peer, Local: info.Local, Start: info.Start, TCPSetup: info.TCPSetup,
+	}
 }
 
 // connectVia makes a tunnel through the HTTP proxy that u leads to.
