@@ -95,7 +95,11 @@ func csvFormat(L *lua.LState, _ *host) int {
 	w.Comma = separator(L, o)
 	header := o.table("header")
 	write := func(row *lua.LTable, names *lua.LTable) {
-		if err := w.Write(csvRow(L, row, names)); err != nil {
+		fields := csvRow(L, row, names)
+		if len(fields) == 1 && fields[0] == "" { // else an empty line, which is no row
+			w.Flush()
+			buf.WriteString("\"\"\n")
+		} else if err := w.Write(fields); err != nil {
 			L.RaiseError("%s", err.Error())
 		}
 	}

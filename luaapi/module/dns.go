@@ -33,35 +33,35 @@ var lookups = map[string]func(ctx context.Context, r *net.Resolver, name string)
 	},
 	"MX": func(ctx context.Context, r *net.Resolver, name string) ([]string, error) {
 		list, err := r.LookupMX(ctx, name)
-		return each(list, func(x *net.MX) string { return fmt.Sprintf("%d %s", x.Pref, noDot(x.Host)) }), err
+		return texts(list, func(x *net.MX) string { return fmt.Sprintf("%d %s", x.Pref, noDot(x.Host)) }), err
 	},
 	"NS": func(ctx context.Context, r *net.Resolver, name string) ([]string, error) {
 		list, err := r.LookupNS(ctx, name)
-		return each(list, func(x *net.NS) string { return noDot(x.Host) }), err
+		return texts(list, func(x *net.NS) string { return noDot(x.Host) }), err
 	},
 	"TXT": func(ctx context.Context, r *net.Resolver, name string) ([]string, error) { return r.LookupTXT(ctx, name) },
 	"SRV": func(ctx context.Context, r *net.Resolver, name string) ([]string, error) {
 		_, list, err := r.LookupSRV(ctx, "", "", name)
-		return each(list, func(x *net.SRV) string {
+		return texts(list, func(x *net.SRV) string {
 			return strings.Join([]string{strconv.Itoa(int(x.Priority)), strconv.Itoa(int(x.Weight)), strconv.Itoa(int(x.Port)), noDot(x.Target)}, " ")
 		}), err
 	},
 	"PTR": func(ctx context.Context, r *net.Resolver, name string) ([]string, error) {
 		list, err := r.LookupAddr(ctx, name)
-		return each(list, noDot), err
+		return texts(list, noDot), err
 	},
 }
 
 func lookupIP(network string) func(context.Context, *net.Resolver, string) ([]string, error) {
 	return func(ctx context.Context, r *net.Resolver, name string) ([]string, error) {
 		list, err := r.LookupIP(ctx, network, name)
-		return each(list, net.IP.String), err
+		return texts(list, net.IP.String), err
 	}
 }
 
 func noDot(name string) string { return strings.TrimSuffix(name, ".") }
 
-func each[T any](list []T, fn func(T) string) []string {
+func texts[T any](list []T, fn func(T) string) []string {
 	out := make([]string, len(list))
 	for i, x := range list {
 		out[i] = fn(x)

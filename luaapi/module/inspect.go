@@ -79,6 +79,7 @@ func (p *inspector) table(t *lua.LTable, level int) string {
 	case slices.Contains(p.path, t):
 		return "<cycle>"
 	case level >= p.depth || p.written > maxInspect:
+		p.written += len("{…}")
 		return "{…}"
 	}
 	p.path = append(p.path, t)
@@ -88,7 +89,7 @@ func (p *inspector) table(t *lua.LTable, level int) string {
 	for _, item := range items {
 		total += len(item) + 2
 	}
-	p.written += 2 * len(items)
+	p.written += len(items) * (2 + p.indent*(level+1))
 	if p.indent == 0 || total+level*p.indent <= lineWidth && !slices.ContainsFunc(items, func(s string) bool { return strings.Contains(s, "\n") }) {
 		return "{" + strings.Join(items, ", ") + "}"
 	}
@@ -103,7 +104,7 @@ func (p *inspector) items(t *lua.LTable, level int) []string {
 	for i := 1; i <= n && p.written <= maxInspect; i++ {
 		items = append(items, p.text(t.RawGetInt(i), level+1))
 	}
-	t.ForEach(func(k, v lua.LValue) {
+	each(t, func(k, v lua.LValue) {
 		if i, ok := k.(lua.LNumber); ok && i >= 1 && i <= lua.LNumber(n) && i == lua.LNumber(int(i)) || p.written > maxInspect {
 			return
 		}

@@ -83,7 +83,7 @@ func (h *host) jq(L *lua.LState, limit int) (results []any, err error) {
 	}
 	vars := map[string]any{}
 	if t := L.OptTable(3, nil); t != nil {
-		t.ForEach(func(k, v lua.LValue) {
+		each(t, func(k, v lua.LValue) {
 			e := jsonEncoder{L: L, h: h}
 			e.value(v, 0)
 			vars["$"+k.String()], err = parseJSON(e.b)

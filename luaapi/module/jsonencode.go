@@ -51,6 +51,8 @@ func (e *jsonEncoder) value(v lua.LValue, depth int) {
 func (e *jsonEncoder) number(f float64) {
 	const wholeLimit, small, large = 1 << 53, 1e-6, 1e21
 	switch a := math.Abs(f); {
+	case f == 0 && math.Signbit(f):
+		e.b = append(e.b, "-0"...)
 	case f == math.Trunc(f) && a <= wholeLimit:
 		e.b = strconv.AppendInt(e.b, int64(f), 10)
 	case math.IsNaN(f) || math.IsInf(f, 0):
@@ -109,7 +111,7 @@ func (e *jsonEncoder) table(t *lua.LTable, depth int) {
 		e.sortedFields(t, depth)
 	} else {
 		first := true
-		t.ForEach(func(k, v lua.LValue) {
+		each(t, func(k, v lua.LValue) {
 			name, _ := scalar(k)
 			e.field(name, v, first, depth)
 			first = false
@@ -120,7 +122,7 @@ func (e *jsonEncoder) table(t *lua.LTable, depth int) {
 
 func (e *jsonEncoder) sortedFields(t *lua.LTable, depth int) {
 	fields := map[string]lua.LValue{}
-	t.ForEach(func(k, v lua.LValue) {
+	each(t, func(k, v lua.LValue) {
 		name, _ := scalar(k)
 		fields[name] = v
 	})
@@ -147,13 +149,8 @@ func (e *jsonEncoder) field(name string, v lua.LValue, first bool, depth int) {
 // apart are names, as in {[404] = "x"}.
 func (e *jsonEncoder) listLen(t *lua.LTable) (n int, ok bool) {
 	marked := t.Metatable == lua.LValue(e.h.array) && e.h.array != nil
-	n = t.Len()
-	if k, _ := t.Next(lua.LNumber(n)); k == lua.LNil && n > 0 {
-		return n, true
-	}
-	const gaps = 8
 	items, largest, named := 0, 0, false
-	t.ForEach(func(k, _ lua.LValue) {
+	each(t, func(k, _ lua.LValue) {
 		f, isNumber := k.(lua.LNumber)
 		switch whole := float64(f) == math.Trunc(float64(f)); {
 		case isNumber && whole && f >= 1 && f <= maxItems:
@@ -175,5 +172,6 @@ func (e *jsonEncoder) listLen(t *lua.LTable) (n int, ok bool) {
 	case items == 0 && largest == 0:
 		return 0, marked
 	}
+	const gaps = 8
 	return largest, largest <= 2*items+gaps
 }

@@ -49,6 +49,16 @@ func (w *world) call(ctx context.Context, src string) ([]lua.LValue, error) {
 	return w.rt.Call(ctx, w.rt.Load(chunk), lua.MultRet)
 }
 
+// function compiles source that takes and returns values.
+func (w *world) function(tb testing.TB, src string) *lua.LFunction {
+	tb.Helper()
+	chunk, err := runtime.Compile("test", src)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return w.rt.Load(chunk)
+}
+
 // show returns what inspect makes of the values of a list of expressions.
 func (w *world) show(exprs string) string {
 	w.t.Helper()

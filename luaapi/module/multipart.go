@@ -65,7 +65,7 @@ func readParts(body, boundary string) ([]part, error) {
 	var parts []part
 	for {
 		p, err := r.NextRawPart()
-		if errors.Is(err, io.EOF) {
+		if err == io.EOF { //nolint:errorlint // wrapped, it says that there is no boundary
 			return parts, nil
 		}
 		if err != nil {

@@ -83,8 +83,13 @@ func urlBuild(L *lua.LState, _ *host) int {
 		if path != "" && path[0] != '/' {
 			path = "/" + path
 		}
-	} else if strings.HasPrefix(path, "//") {
-		b.WriteString("//") // else the path would be taken for a host
+	} else if strings.HasPrefix(path, "//") { // would be taken for a host
+		switch {
+		case b.Len() > 0:
+			b.WriteString("//")
+		case !strings.HasPrefix(path, "///"):
+			b.WriteString("/.")
+		}
 	}
 	b.WriteString(path)
 	query := ""

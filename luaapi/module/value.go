@@ -124,7 +124,7 @@ func optOptions(L *lua.LState, i int, names ...string) options {
 	if o.t == nil {
 		return o
 	}
-	o.t.ForEach(func(k, _ lua.LValue) {
+	each(o.t, func(k, _ lua.LValue) {
 		if !slices.Contains(names, k.String()) {
 			L.ArgError(i, fmt.Sprintf("no option '%s'; there are %s", k.String(), strings.Join(names, ", ")))
 		}
@@ -188,6 +188,14 @@ func (o options) duration(name string, missing time.Duration) time.Duration {
 	return time.Duration(seconds * float64(time.Second))
 }
 
+// each calls fn for the items and fields of t in the order in which they were
+// made; that of LTable.ForEach is random.
+func each(t *lua.LTable, fn func(k, v lua.LValue)) {
+	for k, v := t.Next(lua.LNil); k != lua.LNil; k, v = t.Next(k) {
+		fn(k, v)
+	}
+}
+
 // eachField calls fn for each name and value of t: those in its list of pairs
 // {name, value}, then its named fields, where a list stands for several values.
 func eachField(L *lua.LState, t *lua.LTable, fn func(name, value string)) {
@@ -217,7 +225,7 @@ func eachField(L *lua.LState, t *lua.LTable, fn func(name, value string)) {
 		}
 		put(pair.RawGetInt(1), pair.RawGetInt(2))
 	}
-	t.ForEach(func(k, v lua.LValue) {
+	each(t, func(k, v lua.LValue) {
 		if _, isIndex := k.(lua.LNumber); !isIndex {
 			put(k, v)
 		}

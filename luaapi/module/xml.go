@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode/utf8"
 
 	lua "github.com/yuin/gopher-lua"
 )
@@ -82,7 +83,7 @@ func xmlPieces(s string) ([]piece, error) {
 	if len(s) > maxMarkup {
 		return nil, errTooLong
 	}
-	d := xml.NewDecoder(strings.NewReader(s))
+	d := xml.NewDecoder(strings.NewReader(masked(s)))
 	d.CharsetReader = func(_ string, r io.Reader) (io.Reader, error) { return r, nil } // the tags are ASCII
 	d.Entity = xml.HTMLEntity
 	var pieces []piece
@@ -110,4 +111,21 @@ func xmlPieces(s string) ([]piece, error) {
 			pieces = append(pieces, p)
 		}
 	}
+}
+
+// masked replaces bytes that are no UTF-8 by as many question marks, so that
+// documents in other charsets are read too.
+func masked(s string) string {
+	if utf8.ValidString(s) {
+		return s
+	}
+	b := []byte(s)
+	for i := 0; i < len(b); {
+		r, n := utf8.DecodeRune(b[i:])
+		if r == utf8.RuneError && n == 1 {
+			b[i] = '?'
+		}
+		i += n
+	}
+	return string(text(b))
 }
