@@ -17,7 +17,8 @@ type jsonDecoder struct {
 	h          *host
 	s          string
 	i          int
-	keys       map[string]lua.LString // names met before: lists repeat them
+	keys       map[string]lua.LValue // names met before: lists repeat them
+	values     []lua.LValue          // of the lists and objects that are being read
 	bigStrings bool
 	dropNull   bool
 	polled     int
@@ -105,46 +106,64 @@ func (d *jsonDecoder) value(depth int) (lua.LValue, error) {
 }
 
 func (d *jsonDecoder) list(depth int) (lua.LValue, error) {
-	t := d.L.NewTable()
-	t.Metatable = d.h.jsonArrayMeta(d.L)
+	base := len(d.values)
 	err := d.items(']', func() error {
 		v, err := d.value(depth + 1)
-		if err == nil {
-			t.Append(v)
-		}
+		d.values = append(d.values, v)
 		return err
 	})
-	return t, err
+	if err != nil {
+		return nil, err
+	}
+	// The size is known only now; gopher-lua makes room for 32 by default.
+	t := d.L.CreateTable(len(d.values)-base, 0)
+	t.Metatable = d.h.jsonArrayMeta(d.L)
+	for _, v := range d.values[base:] {
+		t.Append(v)
+	}
+	d.values = d.values[:base]
+	return t, nil
 }
 
 func (d *jsonDecoder) object(depth int) (lua.LValue, error) {
-	t := d.L.NewTable()
+	base := len(d.values)
 	err := d.items('}', func() error {
 		name, err := d.name()
 		if err != nil {
 			return err
 		}
 		v, err := d.value(depth + 1)
-		if err == nil && (!d.dropNull || v != lua.LValue(d.h.null)) {
-			t.RawSetString(string(d.intern(name)), v)
+		if err != nil || d.dropNull && v == lua.LValue(d.h.null) {
+			return err
 		}
-		return err
+		d.values = append(d.values, d.intern(name), v)
+		return nil
 	})
-	return t, err
+	if err != nil {
+		return nil, err
+	}
+	t := d.L.CreateTable(0, (len(d.values)-base)/2)
+	for i := base; i < len(d.values); i += 2 {
+		name, _ := d.values[i].(lua.LString)
+		t.RawSetString(string(name), d.values[i+1])
+	}
+	d.values = d.values[:base]
+	return t, nil
 }
 
 // intern copies a name, once.
-func (d *jsonDecoder) intern(name string) lua.LString {
+func (d *jsonDecoder) intern(name string) lua.LValue {
 	const most = 1024
 	if s, ok := d.keys[name]; ok {
 		return s
 	}
-	s := lua.LString(strings.Clone(name))
+	name = strings.Clone(name)
+	var s lua.LValue = lua.LString(name)
 	if d.keys == nil {
-		d.keys = map[string]lua.LString{}
+		d.keys = map[string]lua.LValue{}
 	}
 	if len(d.keys) < most {
-		d.keys[string(s)] = s
+		d.keys[name] = s
 	}
 	return s
 }

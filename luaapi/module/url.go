@@ -2,6 +2,7 @@ package module
 
 import (
 	"errors"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -36,6 +37,9 @@ func urlParse(L *lua.LState, _ *host) int {
 	if err != nil {
 		return fail(L, urlError(err))
 	}
+	if host := u.Hostname(); strings.Contains(host, ":") && !isLiteral(host) {
+		return fail(L, errors.New("no URL: bad host "+strconv.Quote(host))) // url.Parse takes it for some schemes
+	}
 	t := L.NewTable()
 	set := func(name, value string) {
 		if value != "" {
@@ -61,6 +65,12 @@ func urlParse(L *lua.LState, _ *host) int {
 	return push(L, t)
 }
 
+// isLiteral reports whether a host is an IPv6 address.
+func isLiteral(host string) bool {
+	_, err := netip.ParseAddr(host)
+	return err == nil && strings.Contains(host, ":")
+}
+
 // urlError says what is wrong, without the URL and the operation.
 func urlError(err error) error {
 	var e *url.Error
@@ -78,8 +88,8 @@ func urlBuild(L *lua.LState, _ *host) int {
 		b.WriteString(s + ":")
 	}
 	host, path := o.str("host"), o.str("path")
-	if host != "" || o.str("user") != "" {
-		b.WriteString("//" + authority(host, o))
+	if server := authority(host, o); server != "" {
+		b.WriteString("//" + server)
 		if path != "" && path[0] != '/' {
 			path = "/" + path
 		}
@@ -107,11 +117,18 @@ func urlBuild(L *lua.LState, _ *host) int {
 	return pushText(L, b.String())
 }
 
+// hostChars are what a host may have besides unreserved characters; url.Parse
+// takes more than RFC 3986 does.
+const hostChars = "!$&'()*+,;=:[]<>\""
+
+// zoneEscape writes the zone of an address (RFC 6874) as url.Parse reads it.
+var zoneEscape = strings.NewReplacer("%", "%25", " ", "%20", "#", "%23", "/", "%2F", "?", "%3F", "@", "%40")
+
 func authority(host string, o options) string {
-	if strings.Contains(host, ":") {
-		host = "[" + strings.Replace(host, "%", "%25", 1) + "]"
+	if isLiteral(host) {
+		host = "[" + zoneEscape.Replace(host) + "]"
 	} else {
-		host = quote(host, "!$&'()*+,;=")
+		host = quote(host, hostChars)
 	}
 	user := ""
 	if o.get("user") != lua.LNil || o.get("password") != lua.LNil {
