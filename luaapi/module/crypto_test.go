@@ -96,6 +96,7 @@ func TestJQ(t *testing.T) {
 		{`jq.run("1", "$x")`, `raises bad query: variable not defined: $x`},
 		{`jq.run("1", "1, halt, 2")`, `{1}`},
 		{`jq.first("null", "[range(100000)] | length")`, `100000`},
+		{`jq.run("null", "reduce range(1000) as $i (null; [.])")`, `raises the result is nested deeper than 512`},
 		{`jq.run("null", "def f: f; f")`, `nil, "the query takes too long"`},
 		{`(function() for i = 1, 600 do jq.first("1", ". + " .. i) end return jq.first("1", ". + 1") end)()`, `2`},
 		{`jq.run("null", "$ENV.PATH, env.PATH")`, `{json.null, json.null}`},

@@ -17,7 +17,7 @@ func csvModule() Module {
 		Name: "csv",
 		Doc:  "Comma-separated values (RFC 4180).",
 		Funcs: []Func{
-			{"parse", "(text, [{separator=, header=}]) -> list?, error?", "Reads rows, which are lists of strings and need not be of one length. With header=true the first row has the names of columns and the others are tables by name. The separator is a comma unless it is given.", `csv.parse("a,b\n1,\"x, y\"\n", {header = true})[1].b --> "x, y"`, csvParse},
+			{"parse", "(text, [{separator=, header=}]) -> list?, error?", "Reads rows, which are lists of strings and need not be of one length. With header=true the first row has the names of columns and the others are tables by name. The separator is a comma unless it is given." + meanwhile, `csv.parse("a,b\n1,\"x, y\"\n", {header = true})[1].b --> "x, y"`, csvParse},
 			{"format", "(rows, [{separator=, header=}]) -> string", "Writes rows, which are lists. With header, a list of names, rows may be tables by name and the names come first.", `csv.format({{a = 1, b = 'x "y"'}}, {header = {"a", "b"}}) --> 'a,b\n1,"x ""y"""\n'`, csvFormat},
 		},
 	}
@@ -129,12 +129,15 @@ func csvRow(L *lua.LState, row, names *lua.LTable) []string {
 		n = names.Len()
 		get = func(i int) lua.LValue { return row.RawGet(names.RawGetInt(i)) }
 	}
-	out := make([]string, n)
+	out, size := make([]string, n), 0
 	for i := range out {
 		v := get(i + 1)
 		s, ok := scalar(v)
 		if !ok && v != lua.LNil {
 			L.RaiseError("a %s can not be in a row", v.Type().String())
+		}
+		if size += len(s); size > maxString/2 {
+			L.RaiseError("resulting string too large")
 		}
 		out[i] = s
 	}

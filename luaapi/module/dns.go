@@ -39,7 +39,9 @@ var lookups = map[string]func(ctx context.Context, r *net.Resolver, name string)
 		list, err := r.LookupNS(ctx, name)
 		return texts(list, func(x *net.NS) string { return noDot(x.Host) }), err
 	},
-	"TXT": func(ctx context.Context, r *net.Resolver, name string) ([]string, error) { return r.LookupTXT(ctx, name) },
+	"TXT": func(ctx context.Context, r *net.Resolver, name string) ([]string, error) {
+		return r.LookupTXT(ctx, name)
+	},
 	"SRV": func(ctx context.Context, r *net.Resolver, name string) ([]string, error) {
 		_, list, err := r.LookupSRV(ctx, "", "", name)
 		return texts(list, func(x *net.SRV) string {

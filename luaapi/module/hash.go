@@ -33,7 +33,7 @@ var digests = []digest{
 }
 
 func hashModule() Module {
-	m := Module{Name: "hash", Doc: "Checksums."}
+	m := Module{Name: "hash", Doc: "Checksums." + meanwhile}
 	for _, d := range digests {
 		m.Funcs = append(m.Funcs, Func{d.name, "(bytes, [raw]) -> string", "Returns the " + d.title + ", in hexadecimal; with raw as bytes.", d.example, func(L *lua.LState, h *host) int {
 			return h.pushDigest(L, d.make(), L.CheckString(1), L.ToBool(2))

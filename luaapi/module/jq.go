@@ -57,7 +57,7 @@ func jqRun(L *lua.LState, h *host) int {
 	list := L.CreateTable(len(results), 0)
 	list.Metatable = h.jsonArrayMeta(L)
 	for _, v := range results {
-		list.Append(h.fromGo(L, v))
+		list.Append(h.fromGo(L, v, 0))
 	}
 	return push(L, list)
 }
@@ -70,7 +70,7 @@ func jqFirst(L *lua.LState, h *host) int {
 	case len(results) == 0:
 		return push(L, lua.LNil)
 	}
-	return push(L, h.fromGo(L, results[0]))
+	return push(L, h.fromGo(L, results[0], 0))
 }
 
 // jq runs a query until it has limit results.
@@ -148,8 +148,11 @@ func runQuery(ctx context.Context, code *gojq.Code, input any, values []any, lim
 	return results, nil
 }
 
-// fromGo converts a result of a query.
-func (h *host) fromGo(L *lua.LState, v any) lua.LValue {
+// fromGo converts a result of a query, which is nested in depth others.
+func (h *host) fromGo(L *lua.LState, v any, depth int) lua.LValue {
+	if depth > maxDepth {
+		L.RaiseError("the result is nested deeper than %d", maxDepth)
+	}
 	switch v := v.(type) {
 	case nil:
 		return h.jsonNull(L)
@@ -174,13 +177,13 @@ func (h *host) fromGo(L *lua.LState, v any) lua.LValue {
 		t := L.CreateTable(len(v), 0)
 		t.Metatable = h.jsonArrayMeta(L)
 		for _, x := range v {
-			t.Append(h.fromGo(L, x))
+			t.Append(h.fromGo(L, x, depth+1))
 		}
 		return t
 	case map[string]any:
 		t := L.CreateTable(0, len(v))
 		for k, x := range v {
-			t.RawSetString(k, h.fromGo(L, x))
+			t.RawSetString(k, h.fromGo(L, x, depth+1))
 		}
 		return t
 	}

@@ -1,8 +1,6 @@
 package module
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -20,7 +18,7 @@ func jsonModule() Module {
 		Funcs: []Func{
 			{"encode", "(value, [{sort=, indent=}]) -> string", "Returns value as JSON. A table with items is a list, one with named fields or without anything is an object; json.array says that an empty table is a list. Fields keep their order, or are sorted. indent is the string or number of blanks by which lines are indented. Bytes that are no UTF-8 become U+FFFD. A value that JSON can not hold raises.", `json.encode({a = {1, 2}, b = json.array{}}, {sort = true}) --> '{"a":[1,2],"b":[]}'`, jsonEncode},
 			{"decode", "(text, [{bigint=, drop_null=}]) -> value?, error?", "Reads a JSON document. With bigint=\"string\" whole numbers beyond 2^53, which a number can not hold exactly, become strings. With drop_null=true members of objects that are null are left out. Returns nil and the reason when text is no JSON.", `json.decode('[1, {"a": null}]')[2].a == json.null --> true`, jsonDecode},
-			{"pretty", "(text or value, [indent]) -> string?, error?", "Returns JSON text, or a value as JSON, with line breaks and indentation; the default is two blanks. Text keeps its order and spelling.", `json.pretty('{"a":[1]}', 1) --> '{\n "a": [\n  1\n ]\n}'`, jsonPretty},
+			{"pretty", "(text or value, [indent]) -> string?, error?", "Returns JSON text, or a value as JSON, with line breaks and indentation; the default is two blanks. Text keeps its order and spelling." + meanwhile, `json.pretty('{"a":[1]}', 1) --> '{\n "a": [\n  1\n ]\n}'`, jsonPretty},
 			{"get", "(text or table, path) -> value?, error?", "Returns what is at a path like a.b[0].c[\"d e\"] in a JSON text or a decoded value, counting from 0, and nil when there is nothing. Of a text it converts no more than that.", `json.get('{"a":{"b":[7,8]}}', "a.b[1]") --> 8`, jsonGet},
 			{"load", "(path, [options]) -> value?, error?", "Decodes a file, as decode does. Other handlers may run meanwhile.", `json.load("rules.json")`, jsonLoad},
 			{"array", "([table]) -> table", "Marks a table as a list and returns it, so that it is encoded as [] when it is empty.", `json.encode(json.array{}) --> "[]"`, jsonArray},
@@ -109,18 +107,17 @@ func jsonEncode(L *lua.LState, h *host) int {
 	if indent == "" {
 		return push(L, text(e.b))
 	}
-	b, err := indented(e.b, indent)
+	b, err := indented(string(text(e.b)), indent)
 	return pushBytes(L, b, err)
 }
 
 // jsonIndent reads an indentation: a string or a number of blanks.
 func jsonIndent(v lua.LValue) string {
-	const widest = 16
 	if n, ok := v.(lua.LNumber); ok {
-		return strings.Repeat(" ", int(min(max(n, 0), widest)))
+		return strings.Repeat(" ", int(min(max(n, 0), maxIndent)))
 	}
 	s, _ := scalar(v)
-	return s
+	return s[:min(len(s), maxIndent)]
 }
 
 func jsonPretty(L *lua.LState, h *host) int {
@@ -129,27 +126,70 @@ func jsonPretty(L *lua.LState, h *host) int {
 		indent = jsonIndent(L.Get(2))
 	}
 	src, isText := L.CheckAny(1).(lua.LString)
-	if !isText {
+	if isText {
+		if err := (&jsonDecoder{L: L, h: h, s: string(src)}).check(); err != nil {
+			return fail(L, err)
+		}
+	} else {
 		e := jsonEncoder{L: L, h: h}
 		e.value(L.Get(1), 0)
 		src = text(e.b)
 	}
 	var b []byte
 	var err error
-	h.work(L, len(src), func() { b, err = indented(bytesOf(string(src)), indent) })
+	h.work(L, len(src), func() { b, err = indented(strings.TrimPrefix(string(src), "\ufeff"), indent) })
 	return pushBytes(L, b, err)
 }
 
-func indented(src []byte, indent string) ([]byte, error) {
-	var buf bytes.Buffer
-	if err := json.Indent(&buf, src, "", indent); err != nil {
-		var syntax *json.SyntaxError
-		if errors.As(err, &syntax) {
-			return nil, fmt.Errorf("no JSON at offset %d: %w", syntax.Offset, err)
+// indented lays a valid document out.
+func indented(s, indent string) ([]byte, error) {
+	b := make([]byte, 0, len(s)+len(s)/2)
+	depth := 0
+	newline := func() {
+		b = append(b, '\n')
+		for range depth {
+			b = append(b, indent...)
 		}
-		return nil, err
 	}
-	return buf.Bytes(), nil
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; c {
+		case ' ', '\t', '\r', '\n':
+		case '"':
+			end := i + 1
+			for ; s[end] != '"'; end++ {
+				if s[end] == '\\' {
+					end++
+				}
+			}
+			b = append(b, s[i:end+1]...)
+			i = end
+		case '{', '[':
+			b = append(b, c)
+			rest := strings.TrimLeft(s[i+1:], " \t\r\n")
+			if rest[0] == '}' || rest[0] == ']' {
+				b = append(b, rest[0])
+				i = len(s) - len(rest)
+				continue
+			}
+			depth++
+			newline()
+		case '}', ']':
+			depth--
+			newline()
+			b = append(b, c)
+		case ',':
+			b = append(b, c)
+			newline()
+		case ':':
+			b = append(b, ':', ' ')
+		default:
+			b = append(b, c)
+		}
+		if len(b) > maxPretty {
+			return nil, fmt.Errorf("the result has more than %d MB", maxPretty>>20)
+		}
+	}
+	return b, nil
 }
 
 func jsonGet(L *lua.LState, h *host) int {

@@ -66,7 +66,9 @@ func TestJSONPrettyAndGet(t *testing.T) {
 	table(t, [][2]string{
 		{`json.pretty('{"b":1.0,"a":[]}')`, `'{\n  "b": 1.0,\n  "a": []\n}'`},
 		{`json.pretty({1}, "\t")`, `"[\n\t1\n]"`},
-		{`json.pretty("{")`, `nil, "no JSON at offset 1: unexpected end of JSON input"`},
+		{`json.pretty("{")`, `nil, "no JSON at offset 1: the text ends where a name was expected"`},
+		{`json.pretty('[ ] 1'), json.pretty(' { "a\\"]" :[ {} , [ ] ,1e5, "x" ] }', "")`, `nil, '{\n"a\\"]": [\n{},\n[],\n1e5,\n"x"\n]\n}'`},
+		{`json.pretty(("["):rep(500) .. ("1,"):rep(9999) .. "1" .. ("]"):rep(500), 16)`, `nil, "the result has more than 64 MB"`},
 		{`json.get('{"a.b":{"c":[10,{"d":"x"}]}}', '["a.b"].c[1].d')`, `"x"`},
 		{`json.get('{"a":{"b":1}}', "a")`, `{b = 1}`},
 		{`json.get('[[1,2],[3]]', "[1][0]")`, `3`},

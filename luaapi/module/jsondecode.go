@@ -49,6 +49,18 @@ func (d *jsonDecoder) document() (lua.LValue, error) {
 	return v, nil
 }
 
+// check reports whether the text is a document, without converting it.
+func (d *jsonDecoder) check() error {
+	d.s = strings.TrimPrefix(d.s, "\ufeff")
+	if err := d.skip(0); err != nil {
+		return err
+	}
+	if d.space(); d.i < len(d.s) {
+		return d.unexpected("the end")
+	}
+	return nil
+}
+
 func (d *jsonDecoder) space() {
 	for d.i < len(d.s) {
 		switch d.s[d.i] {

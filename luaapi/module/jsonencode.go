@@ -22,9 +22,6 @@ type jsonEncoder struct {
 func (e *jsonEncoder) value(v lua.LValue, depth int) {
 	if e.polled++; e.polled%pollEvery == 0 {
 		stopped(e.L)
-		if len(e.b) > maxString {
-			e.L.RaiseError("resulting string too large")
-		}
 	}
 	switch v := v.(type) {
 	case *lua.LNilType:
@@ -65,7 +62,10 @@ func (e *jsonEncoder) number(f float64) {
 }
 
 func (e *jsonEncoder) str(s string) {
-	const digits = "0123456789abcdef"
+	const digits, growth = "0123456789abcdef", 6
+	if len(s) > (maxString-len(e.b))/growth {
+		e.L.RaiseError("resulting string too large")
+	}
 	e.b = append(e.b, '"')
 	start := 0
 	for i := 0; i < len(s); {

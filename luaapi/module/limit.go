@@ -9,6 +9,8 @@ const (
 	maxMatches  = 1 << 20  // matches of a regular expression in one subject
 	maxDepth    = 512      // nested tables in JSON and in inspect
 	maxMarkup   = 16 << 20 // bytes of an HTML or XML document
+	maxPretty   = 64 << 20 // bytes of what is indented
+	maxIndent   = 16       // bytes of one level of indentation
 	maxInspect  = 1 << 20  // bytes that inspect returns
 	maxFile     = 64 << 20 // bytes of a file that is read
 	maxBody     = 64 << 20 // bytes of a body that http receives, unless the call says
@@ -25,6 +27,9 @@ const (
 
 // heavy is the size in bytes from which work is done without the baton.
 const heavy = 1 << 20
+
+// meanwhile is what functions say that work without the baton on much.
+const meanwhile = " For more than 1 MB other handlers may run meanwhile."
 
 // pollEvery is after how many values a long loop asks whether it shall stop.
 const pollEvery = 4096

@@ -22,7 +22,7 @@ func multipartModule() Module {
 		Name: "multipart",
 		Doc:  "Multipart bodies (RFC 2046, RFC 7578), such as forms with files.",
 		Funcs: []Func{
-			{"parse", "(body, content_type) -> list?, error?", "Takes a body apart: tables with name, filename and content_type, as far as they have them, headers by lower-case name, and body. content_type is the Content-Type header or the boundary alone.", `multipart.parse('--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n--x--\r\n', "x")[1].name --> "a"`, multipartParse},
+			{"parse", "(body, content_type) -> list?, error?", "Takes a body apart: tables with name, filename and content_type, as far as they have them, headers by lower-case name, and body. content_type is the Content-Type header or the boundary alone." + meanwhile, `multipart.parse('--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n--x--\r\n', "x")[1].name --> "a"`, multipartParse},
 			{"build", "(list, [boundary]) -> string, string", "Makes a body and its Content-Type of such tables. headers adds to what name, filename and content_type say.", `select(2, multipart.build({{name = "a", body = "1"}}, "xyz")) --> "multipart/form-data; boundary=xyz"`, multipartBuild},
 		},
 	}

@@ -22,7 +22,7 @@ func reModule() Module {
 			{"gsub", "(text, expression, replacement, [n]) -> string, number", "Replaces the first n matches, or all, and counts them. In a string $1, ${1}, ${name} and \\1 stand for groups and $$ for a dollar. A table is asked for the first group, a function is called with what match returns; nil and false keep the match.", `re.gsub("a-b", "(\\w)-(\\w)", "$2-\\1") --> "b-a", 1`, reGsub},
 			{"split", "(text, expression, [n]) -> list", "Cuts text at the matches into n parts at most.", `re.split("a1b22c", "\\d+") --> {"a", "b", "c"}`, reSplit},
 			{"quote", "(text) -> string", "Returns an expression that matches text.", `re.quote("a.b") --> "a\\.b"`, func(L *lua.LState, _ *host) int {
-				return pushText(L, regexp.QuoteMeta(L.CheckString(1)))
+				return pushText(L, regexp.QuoteMeta(argShort(L, 1, 2)))
 			}},
 		},
 	}

@@ -19,7 +19,7 @@ func urlModule() Module {
 			{"build", "(table) -> string", "Makes a URL of what parse returns. query may be a table, as for url.query.", `url.build{scheme = "http", host = "a.b", path = "/x", query = {q = "1 2"}} --> "http://a.b/x?q=1+2"`, urlBuild},
 			{"join", "(base, reference) -> string?, error?", "Resolves a reference, such as a link, against the URL of its document.", `url.join("http://a/b/c", "../d?x") --> "http://a/d?x"`, urlJoin},
 			{"quote", "(text, [safe]) -> string", "Percent-encodes everything but letters, digits, \"-._~\" and the characters of safe.", `url.quote("a b/ä", "/") --> "a%20b/%C3%A4"`, func(L *lua.LState, _ *host) int {
-				return pushText(L, quote(L.CheckString(1), L.OptString(2, "")))
+				return pushText(L, quote(argShort(L, 1, 3), L.OptString(2, "")))
 			}},
 			{"unquote", "(text, [plus]) -> string", "Undoes quote; with plus, \"+\" is a space. A \"%\" without two digits stands for itself.", `url.unquote("a%20b+c%") --> "a b+c%"`, func(L *lua.LState, _ *host) int {
 				return pushText(L, unquote(L.CheckString(1), L.ToBool(2)))
@@ -201,6 +201,9 @@ func formatQuery(L *lua.LState, t *lua.LTable) string {
 	eachField(L, t, func(name, value string) {
 		if b.Len() > 0 {
 			b.WriteByte('&')
+		}
+		if len(name)+len(value) > (maxString-b.Len())/3 {
+			L.RaiseError("resulting string too large")
 		}
 		b.WriteString(quotePart(name) + "=" + quotePart(value))
 	})

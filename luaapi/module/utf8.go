@@ -209,4 +209,3 @@ func utf8Offset(L *lua.LState, _ *host) int {
 	}
 	return push(L, lua.LNumber(i+1))
 }
-

@@ -47,6 +47,16 @@ func pushBytes(L *lua.LState, b []byte, err error) int {
 	return push(L, text(b))
 }
 
+// argShort is argument i, a string of which something grows that is factor times
+// as long at most.
+func argShort(L *lua.LState, i, factor int) string {
+	s := L.CheckString(i)
+	if len(s) > maxString/factor {
+		L.RaiseError("resulting string too large")
+	}
+	return s
+}
+
 // stopped raises when the budget of the call is used up.
 func stopped(L *lua.LState) {
 	if ctx := L.Context(); ctx != nil && ctx.Err() != nil {

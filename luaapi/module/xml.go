@@ -16,7 +16,7 @@ func xmlModule() Module {
 		Name: "xml",
 		Doc:  "XML.",
 		Funcs: []Func{
-			{"pretty", "(document, [indent]) -> string?, error?", "Puts each element on a line of its own, indented by two blanks or by indent; elements that hold text alone stay on one line. Tags keep their spelling. Returns nil and the reason when the document is not well-formed.", `xml.pretty("<a><b>1</b><c x='2'/></a>") --> "<a>\n  <b>1</b>\n  <c x='2'/>\n</a>"`, func(L *lua.LState, h *host) int {
+			{"pretty", "(document, [indent]) -> string?, error?", "Puts each element on a line of its own, indented by two blanks or by indent; elements that hold text alone stay on one line. Tags keep their spelling. Returns nil and the reason when the document is not well-formed." + meanwhile, `xml.pretty("<a><b>1</b><c x='2'/></a>") --> "<a>\n  <b>1</b>\n  <c x='2'/>\n</a>"`, func(L *lua.LState, h *host) int {
 				s, indent := L.CheckString(1), "  "
 				if L.Get(2) != lua.LNil {
 					indent = jsonIndent(L.Get(2))
@@ -68,7 +68,7 @@ func prettyXML(s, indent string) (string, error) {
 		case p.open:
 			depth++
 		}
-		if b.Len() > maxFile {
+		if b.Len() > maxPretty {
 			return "", errTooLong
 		}
 	}
