@@ -101,4 +101,3 @@ func code(s string) string {
 	}
 	return fence + cell(s) + fence
 }
-

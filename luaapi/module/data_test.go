@@ -79,8 +79,10 @@ func TestHTML(t *testing.T) {
 
 func TestXML(t *testing.T) {
 	table(t, [][2]string{
-		{`xml.pretty('<?xml version="1.0"?><!DOCTYPE a><a  x = "1&amp;"><!-- c --><b>t &lt;</b><c/><d></d>x<e><f/></e></a>')`,
-			`'<?xml version="1.0"?>\n<!DOCTYPE a>\n<a  x = "1&amp;">\n  <!-- c -->\n  <b>t &lt;</b>\n  <c/>\n  <d></d>\n  x\n  <e>\n    <f/>\n  </e>\n</a>'`},
+		{
+			`xml.pretty('<?xml version="1.0"?><!DOCTYPE a><a  x = "1&amp;"><!-- c --><b>t &lt;</b><c/><d></d>x<e><f/></e></a>')`,
+			`'<?xml version="1.0"?>\n<!DOCTYPE a>\n<a  x = "1&amp;">\n  <!-- c -->\n  <b>t &lt;</b>\n  <c/>\n  <d></d>\n  x\n  <e>\n    <f/>\n  </e>\n</a>'`,
+		},
 		{`xml.pretty("<n:a xmlns:n='u'><![CDATA[<x>]]></n:a>", "\t"), xml.pretty("<a> <b/> </a>", 1)`, `"<n:a xmlns:n='u'><![CDATA[<x>]]></n:a>", "<a>\n <b/>\n</a>"`},
 		{`xml.pretty("<a><b></a>")`, `nil, "no XML at offset 6: XML syntax error on line 1: element <b> closed by </a>"`},
 		{`(xml.pretty("<a"))`, `nil`},
@@ -91,8 +93,10 @@ func TestXML(t *testing.T) {
 func TestCookie(t *testing.T) {
 	table(t, [][2]string{
 		{`cookie.parse('a=1; b="x;y"; a=2; c'), cookie.parse("")`, `{a = {"1", "2"}, b = "x;y", c = ""}, {}`},
-		{`cookie.parse_set('sid="4 2"; path=/x; Domain=.a.b; max-age=-1; Expires=Wed, 21 Oct 2015 07:28:00 GMT; SECURE; HttpOnly; SameSite=Lax; Priority=High')`,
-			`{name = "sid", value = "4 2", path = "/x", domain = ".a.b", max_age = -1, expires = "Wed, 21 Oct 2015 07:28:00 GMT", secure = true, httponly = true, samesite = "Lax", attrs = {{"path", "/x"}, {"Domain", ".a.b"}, {"max-age", "-1"}, {"Expires", "Wed, 21 Oct 2015 07:28:00 GMT"}, {"SECURE", ""}, {"HttpOnly", ""}, {"SameSite", "Lax"}, {"Priority", "High"}}}`},
+		{
+			`cookie.parse_set('sid="4 2"; path=/x; Domain=.a.b; max-age=-1; Expires=Wed, 21 Oct 2015 07:28:00 GMT; SECURE; HttpOnly; SameSite=Lax; Priority=High')`,
+			`{name = "sid", value = "4 2", path = "/x", domain = ".a.b", max_age = -1, expires = "Wed, 21 Oct 2015 07:28:00 GMT", secure = true, httponly = true, samesite = "Lax", attrs = {{"path", "/x"}, {"Domain", ".a.b"}, {"max-age", "-1"}, {"Expires", "Wed, 21 Oct 2015 07:28:00 GMT"}, {"SECURE", ""}, {"HttpOnly", ""}, {"SameSite", "Lax"}, {"Priority", "High"}}}`,
+		},
 		{`cookie.parse_set("")`, `{name = "", value = "", attrs = {}}`},
 		{`(function() local c = cookie.parse_set("a=1; Path=/; Secure; Priority=High") c.secure = false c.max_age = 5 return cookie.format(c) end)()`, `"a=1; Path=/; Max-Age=5; Priority=High"`},
 		{`cookie.format{name = "a", value = "x y"}, cookie.format{name = "a"}`, `'a="x y"', "a="`},
@@ -122,8 +126,10 @@ func TestMultipart(t *testing.T) {
 		{`multipart.parse("x", "multipart/form-data; x=1")`, `nil, "no multipart body: there is no boundary"`},
 		{`multipart.parse("x", "b")`, `nil, "no multipart body: part 1: multipart: NextPart: EOF"`},
 		{`(multipart.parse("x", "multipart/form-data; boundary"))`, `nil`},
-		{`multipart.build({{name = 'a"\r\n', filename = "f\\", content_type = "text/plain", body = "1", headers = {["X-Y"] = "z"}}, {name = "b", body = ""}}, "B")`,
-			`'--B\r\nContent-Disposition: form-data; name="a\\"%0D%0A"; filename="f\\\\"\r\nContent-Type: text/plain\r\nX-Y: z\r\n\r\n1\r\n--B\r\nContent-Disposition: form-data; name="b"\r\n\r\n\r\n--B--\r\n', "multipart/form-data; boundary=B"`},
+		{
+			`multipart.build({{name = 'a"\r\n', filename = "f\\", content_type = "text/plain", body = "1", headers = {["X-Y"] = "z"}}, {name = "b", body = ""}}, "B")`,
+			`'--B\r\nContent-Disposition: form-data; name="a\\"%0D%0A"; filename="f\\\\"\r\nContent-Type: text/plain\r\nX-Y: z\r\n\r\n1\r\n--B\r\nContent-Disposition: form-data; name="b"\r\n\r\n\r\n--B--\r\n', "multipart/form-data; boundary=B"`,
+		},
 		{`#select(2, multipart.build({})) - #"multipart/form-data; boundary="`, `32`},
 		{`multipart.build({}, "a\nb")`, `raises bad boundary`},
 		{`multipart.build({{headers = {["X"] = "a\nb"}}})`, `raises bad header`},

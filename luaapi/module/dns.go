@@ -85,8 +85,7 @@ func dnsResolve(L *lua.LState, h *host) int {
 		defer cancel()
 		found, err = lookup(ctx, &h.client.resolver, name)
 	})
-	var failed *net.DNSError
-	if errors.As(err, &failed) {
+	if failed, ok := errors.AsType[*net.DNSError](err); ok {
 		err = errors.New(failed.Name + ": " + failed.Err)
 	}
 	if err != nil {

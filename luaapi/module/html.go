@@ -19,7 +19,7 @@ func htmlModule() Module {
 		Doc:  "HTML, read as browsers do. Other handlers may run while a document is read.",
 		Funcs: []Func{
 			{"escape", "(text) -> string", "Writes < > & ' \" as entities.", `html.escape("<a & b>") --> "&lt;a &amp; b&gt;"`, func(L *lua.LState, _ *host) int {
-				return pushText(L, html.EscapeString(argShort(L, 1, len("&#34;"))))
+				return pushText(L, html.EscapeString(argShort(L, len("&#34;"))))
 			}},
 			{"unescape", "(text) -> string", "Replaces entities by their characters.", `html.unescape("&lt;&auml;&#8364;") --> "<ä€"`, func(L *lua.LState, _ *host) int {
 				return pushText(L, html.UnescapeString(L.CheckString(1)))

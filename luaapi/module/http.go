@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -141,9 +143,7 @@ func (h *host) fill(L *lua.LState, o options, c *call) {
 	if t := o.table("headers"); t != nil {
 		given := http.Header{}
 		eachField(L, t, func(name, value string) { given.Add(name, value) })
-		for name, values := range given {
-			c.header[name] = values
-		}
+		maps.Copy(c.header, given)
 	}
 	c.timeout = o.duration("timeout", netTimeout)
 	c.follow = int(o.number("redirects", defaultFollow))
@@ -251,7 +251,7 @@ func (a answer) table(L *lua.LState) *lua.LTable {
 	headers.Metatable = anyCase(L)
 	t := L.NewTable()
 	t.RawSetString("status", lua.LNumber(a.StatusCode))
-	t.RawSetString("reason", lua.LString(strings.TrimSpace(strings.TrimPrefix(a.Status, fmt.Sprint(a.StatusCode)))))
+	t.RawSetString("reason", lua.LString(strings.TrimSpace(strings.TrimPrefix(a.Status, strconv.Itoa(a.StatusCode)))))
 	t.RawSetString("http_version", lua.LString(a.Proto))
 	t.RawSetString("headers", headers)
 	t.RawSetString("header_list", list)

@@ -70,8 +70,7 @@ func (w *world) show(exprs string) string {
 		end
 		return show(`+exprs+`)`)
 	if err != nil {
-		var e *runtime.Error
-		if errors.As(err, &e) {
+		if e, ok := errors.AsType[*runtime.Error](err); ok {
 			return "raises " + e.Msg
 		}
 		return "raises " + err.Error()
@@ -84,8 +83,8 @@ func (w *world) show(exprs string) string {
 func (w *world) check(got, want string) {
 	w.t.Helper()
 	have := w.show(got)
-	if strings.HasPrefix(want, "raises ") {
-		if !strings.Contains(have, strings.TrimPrefix(want, "raises ")) || !strings.HasPrefix(have, "raises ") {
+	if msg, ok := strings.CutPrefix(want, "raises "); ok {
+		if !strings.Contains(have, msg) || !strings.HasPrefix(have, "raises ") {
 			w.t.Errorf("%s = %s; want %s", got, have, want)
 		}
 		return
@@ -104,13 +103,11 @@ func table(t *testing.T, pairs [][2]string) {
 	}
 }
 
-func (w *world) file(name, content string) string {
+func (w *world) file(name, content string) {
 	w.t.Helper()
-	path := filepath.Join(w.dir, name)
-	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(w.dir, name), []byte(content), 0o600); err != nil {
 		w.t.Fatal(err)
 	}
-	return path
 }
 
 func TestExamples(t *testing.T) {

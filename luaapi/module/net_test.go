@@ -55,8 +55,10 @@ func TestHTTP(t *testing.T) {
 	s, w := origin(t), newWorld(t)
 	for _, c := range [][2]string{
 		{`http.get("http://HOST/echo").body`, `"GET|HOST|||"`},
-		{`(function() local r = http.get("http://HOST/echo") return r.status, r.reason, r.http_version, r.url, r.headers["X-Multi"], r.headers.content_type, r.headers.set_cookie, r.headers.none, r.headers["content-length"] end)()`,
-			`202, "Accepted", "HTTP/1.1", "http://HOST/echo", "1, 2", "text/plain", "a=1", nil, tostring(#"GET|HOST|||")`},
+		{
+			`(function() local r = http.get("http://HOST/echo") return r.status, r.reason, r.http_version, r.url, r.headers["X-Multi"], r.headers.content_type, r.headers.set_cookie, r.headers.none, r.headers["content-length"] end)()`,
+			`202, "Accepted", "HTTP/1.1", "http://HOST/echo", "1, 2", "text/plain", "a=1", nil, tostring(#"GET|HOST|||")`,
+		},
 		{`(function() local t = {} for _, p in ipairs(http.get("http://HOST/echo").header_list) do if p[1] == "Set-Cookie" then t[#t + 1] = p[2] end end return t end)()`, `{"a=1", "b=2"}`},
 		{`http.post("http://HOST/echo", {json = {a = json.array{}}, headers = {["X-A"] = {1, 2}, host = "other"}}).body`, `'POST|other|application/json|1|{"a":[]}'`},
 		{`http.post("http://HOST/echo", {form = {a = "1 2"}}).body, http.post("http://HOST/echo", {body = "b\0", headers = {["content-type"] = "x/y"}}).body`, `"POST|HOST|application/x-www-form-urlencoded||a=1+2", "POST|HOST|x/y||b\0"`},

@@ -22,21 +22,21 @@ func reModule() Module {
 			{"gsub", "(text, expression, replacement, [n]) -> string, number", "Replaces the first n matches, or all, and counts them. In a string $1, ${1}, ${name} and \\1 stand for groups and $$ for a dollar. A table is asked for the first group, a function is called with what match returns; nil and false keep the match.", `re.gsub("a-b", "(\\w)-(\\w)", "$2-\\1") --> "b-a", 1`, reGsub},
 			{"split", "(text, expression, [n]) -> list", "Cuts text at the matches into n parts at most.", `re.split("a1b22c", "\\d+") --> {"a", "b", "c"}`, reSplit},
 			{"quote", "(text) -> string", "Returns an expression that matches text.", `re.quote("a.b") --> "a\\.b"`, func(L *lua.LState, _ *host) int {
-				return pushText(L, regexp.QuoteMeta(argShort(L, 1, 2)))
+				return pushText(L, regexp.QuoteMeta(argShort(L, 2)))
 			}},
 		},
 	}
 }
 
-// regexp compiles argument i, once.
-func (h *host) regexp(L *lua.LState, i int) *regexp.Regexp {
-	expr := L.CheckString(i)
+// regexp compiles argument 2, once.
+func (h *host) regexp(L *lua.LState) *regexp.Regexp {
+	expr := L.CheckString(2)
 	if re := h.regexps[expr]; re != nil {
 		return re
 	}
 	re, err := regexp.Compile(expr)
 	if err != nil {
-		L.ArgError(i, "bad regular expression: "+strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+		L.ArgError(2, "bad regular expression: "+strings.TrimPrefix(err.Error(), "error parsing regexp: "))
 	}
 	if h.regexps == nil || len(h.regexps) >= maxCompiled {
 		h.regexps = map[string]*regexp.Regexp{}
@@ -48,7 +48,7 @@ func (h *host) regexp(L *lua.LState, i int) *regexp.Regexp {
 // first finds the first match from argument 3 on. Its offsets are those in the
 // text; nil is no match.
 func (h *host) first(L *lua.LState) (s string, re *regexp.Regexp, loc []int) {
-	s, re = L.CheckString(1), h.regexp(L, 2)
+	s, re = L.CheckString(1), h.regexp(L)
 	init := L.OptInt(3, 1)
 	if init < 0 {
 		init = max(len(s)+init+1, 1)
@@ -117,7 +117,7 @@ func reFind(L *lua.LState, h *host) int {
 }
 
 func reTest(L *lua.LState, h *host) int {
-	s, re, found := L.CheckString(1), h.regexp(L, 2), false
+	s, re, found := L.CheckString(1), h.regexp(L), false
 	h.work(L, len(s), func() { found = re.MatchString(s) })
 	return push(L, lua.LBool(found))
 }
@@ -140,7 +140,7 @@ func reGroups(L *lua.LState, h *host) int {
 
 func reGmatch(L *lua.LState, h *host) int {
 	s := L.CheckString(1)
-	locs := h.all(L, h.regexp(L, 2), s, -1)
+	locs := h.all(L, h.regexp(L), s, -1)
 	return push(L, L.NewFunction(func(L *lua.LState) int {
 		if len(locs) == 0 {
 			return push(L, lua.LNil)
@@ -170,7 +170,7 @@ func template(repl string) string {
 }
 
 func reGsub(L *lua.LState, h *host) int {
-	s, re := L.CheckString(1), h.regexp(L, 2)
+	s, re := L.CheckString(1), h.regexp(L)
 	repl := L.CheckAny(3)
 	plain, isPlain := scalar(repl)
 	switch repl.Type() {
@@ -235,7 +235,7 @@ func appendReplacement(L *lua.LState, b []byte, s string, loc []int, repl lua.LV
 }
 
 func reSplit(L *lua.LState, h *host) int {
-	s, re := L.CheckString(1), h.regexp(L, 2)
+	s, re := L.CheckString(1), h.regexp(L)
 	n := L.OptInt(3, maxMatches+1)
 	if n < 1 {
 		L.ArgError(3, "there must be at least one part")

@@ -19,7 +19,7 @@ func urlModule() Module {
 			{"build", "(table) -> string", "Makes a URL of what parse returns. query may be a table, as for url.query.", `url.build{scheme = "http", host = "a.b", path = "/x", query = {q = "1 2"}} --> "http://a.b/x?q=1+2"`, urlBuild},
 			{"join", "(base, reference) -> string?, error?", "Resolves a reference, such as a link, against the URL of its document.", `url.join("http://a/b/c", "../d?x") --> "http://a/d?x"`, urlJoin},
 			{"quote", "(text, [safe]) -> string", "Percent-encodes everything but letters, digits, \"-._~\" and the characters of safe.", `url.quote("a b/ä", "/") --> "a%20b/%C3%A4"`, func(L *lua.LState, _ *host) int {
-				return pushText(L, quote(argShort(L, 1, 3), L.OptString(2, "")))
+				return pushText(L, quote(argShort(L, 3), L.OptString(2, "")))
 			}},
 			{"unquote", "(text, [plus]) -> string", "Undoes quote; with plus, \"+\" is a space. A \"%\" without two digits stands for itself.", `url.unquote("a%20b+c%") --> "a b+c%"`, func(L *lua.LState, _ *host) int {
 				return pushText(L, unquote(L.CheckString(1), L.ToBool(2)))
@@ -73,8 +73,7 @@ func isLiteral(host string) bool {
 
 // urlError says what is wrong, without the URL and the operation.
 func urlError(err error) error {
-	var e *url.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*url.Error](err); ok {
 		return errors.New("no URL: " + e.Err.Error())
 	}
 	return err
@@ -102,19 +101,22 @@ func urlBuild(L *lua.LState, _ *host) int {
 		}
 	}
 	b.WriteString(path)
-	query := ""
-	if t, ok := o.get("query").(*lua.LTable); ok {
-		query = formatQuery(L, t)
-	} else {
-		query = o.str("query")
-	}
-	if query != "" {
+	if query := queryText(L, o.get("query")); query != "" {
 		b.WriteString("?" + query)
 	}
 	if s := o.str("fragment"); s != "" {
 		b.WriteString("#" + s)
 	}
 	return pushText(L, b.String())
+}
+
+// queryText is a query given as a table or as text.
+func queryText(L *lua.LState, v lua.LValue) string {
+	if t, ok := v.(*lua.LTable); ok {
+		return formatQuery(L, t)
+	}
+	s, _ := scalar(v)
+	return s
 }
 
 // hostChars are what a host may have besides unreserved characters; url.Parse

@@ -47,10 +47,10 @@ func pushBytes(L *lua.LState, b []byte, err error) int {
 	return push(L, text(b))
 }
 
-// argShort is argument i, a string of which something grows that is factor times
+// argShort is argument 1, a string of which something grows that is factor times
 // as long at most.
-func argShort(L *lua.LState, i, factor int) string {
-	s := L.CheckString(i)
+func argShort(L *lua.LState, factor int) string {
+	s := L.CheckString(1)
 	if len(s) > maxString/factor {
 		L.RaiseError("resulting string too large")
 	}
