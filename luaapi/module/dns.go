@@ -29,7 +29,7 @@ var lookups = map[string]func(ctx context.Context, r *net.Resolver, name string)
 	"AAAA": lookupIP("ip6"),
 	"CNAME": func(ctx context.Context, r *net.Resolver, name string) ([]string, error) {
 		s, err := r.LookupCNAME(ctx, name)
-		return []string{noDot(s)}, err
+		return texts([]string{s}, noDot), err
 	},
 	"MX": func(ctx context.Context, r *net.Resolver, name string) ([]string, error) {
 		list, err := r.LookupMX(ctx, name)
@@ -78,12 +78,16 @@ func dnsResolve(L *lua.LState, h *host) int {
 		L.ArgError(2, "no such type; there are A, AAAA, CNAME, MX, NS, PTR, SRV, TXT")
 	}
 	h.allow(L, "net")
+	resolver := h.cfg.Resolver
+	if resolver == nil {
+		resolver = net.DefaultResolver
+	}
 	var found []string
 	var err error
 	h.rt.Block(L, func(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, dnsTimeout)
 		defer cancel()
-		found, err = lookup(ctx, &h.client.resolver, name)
+		found, err = lookup(ctx, resolver, name)
 	})
 	if failed, ok := errors.AsType[*net.DNSError](err); ok {
 		err = errors.New(failed.Name + ": " + failed.Err)

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -42,7 +41,6 @@ func httpModule() Module {
 // A client has what requests of one State share. Its connections close when they
 // are idle.
 type client struct {
-	resolver         net.Resolver
 	strict, insecure *http.Transport
 }
 

@@ -1,11 +1,17 @@
 package module_test
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	lua "github.com/yuin/gopher-lua"
+
+	"moontap/luaapi/module"
+	"moontap/luaapi/runtime"
 )
 
 func TestJSONDecode(t *testing.T) {
@@ -84,6 +90,24 @@ func TestJSONPrettyAndGet(t *testing.T) {
 		{`json.get("{}", "a]b")`, `nil`},
 		{`json.get("{}", "[1]b")`, `raises where a dot or a bracket was expected`},
 	})
+}
+
+// What takes long is stopped with the budget, and the State lives on.
+func TestBudget(t *testing.T) {
+	rt := runtime.New(runtime.Config{Budget: 50 * time.Millisecond, Grace: time.Minute})
+	defer rt.Close(context.Background())
+	w := &world{t: t, rt: rt}
+	err := rt.Do(t.Context(), func(L *lua.LState) { module.Open(L, rt, module.Config{}) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc := lua.LString("[" + strings.Repeat("1,", 16<<20) + "1]")
+	for _, src := range []string{`return json.decode((...))`, `return json.get((...), "[99999999]")`, `return json.pretty((...))`} {
+		if _, err := rt.Call(t.Context(), w.function(t, src), 1, doc); !errors.Is(err, runtime.ErrBudget) {
+			t.Errorf("%s: %v; want the budget to end it", src, err)
+		}
+	}
+	w.check(`json.encode({1})`, `"[1]"`)
 }
 
 func TestJSONLoad(t *testing.T) {

@@ -1,6 +1,7 @@
 package module
 
 import (
+	"net"
 	"regexp"
 
 	"github.com/itchyny/gojq"
@@ -23,6 +24,10 @@ type Config struct {
 	// Proxy returns the address of our own proxy, for requests with proxy = true,
 	// "" when there is none. It may be nil.
 	Proxy func() string
+
+	// Resolver looks names up for dns. Nil means the one that the machine is set
+	// up with.
+	Resolver *net.Resolver
 }
 
 // A Module is a table of functions under one global name.

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	lua "github.com/yuin/gopher-lua"
+	"golang.org/x/net/dns/dnsmessage"
 
 	"moontap/luaapi/module"
 )
@@ -147,6 +148,81 @@ func TestHTTPCancel(t *testing.T) {
 		}
 	case <-time.After(10 * time.Second):
 		t.Fatal("the request goes on")
+	}
+}
+
+// nameServer answers questions about host.test on a loopback address, over TCP,
+// and returns a resolver that asks it.
+func nameServer(t *testing.T) *net.Resolver {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go answerName(conn)
+		}
+	}()
+	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "tcp", l.Addr().String())
+	}}
+}
+
+// records are what the name server knows.
+var records = map[dnsmessage.Type][]dnsmessage.ResourceBody{
+	dnsmessage.TypeA:     {&dnsmessage.AResource{A: [4]byte{192, 0, 2, 1}}, &dnsmessage.AResource{A: [4]byte{192, 0, 2, 2}}},
+	dnsmessage.TypeAAAA:  {&dnsmessage.AAAAResource{AAAA: [16]byte{0x20, 1, 0xd, 0xb8, 15: 1}}},
+	dnsmessage.TypeMX:    {&dnsmessage.MXResource{Pref: 10, MX: dnsmessage.MustNewName("mx.host.test.")}},
+	dnsmessage.TypeNS:    {&dnsmessage.NSResource{NS: dnsmessage.MustNewName("ns.host.test.")}},
+	dnsmessage.TypeTXT:   {&dnsmessage.TXTResource{TXT: []string{"v=spf1 ", "-all"}}},
+	dnsmessage.TypeSRV:   {&dnsmessage.SRVResource{Priority: 1, Weight: 2, Port: 3, Target: dnsmessage.MustNewName("srv.host.test.")}},
+	dnsmessage.TypePTR:   {&dnsmessage.PTRResource{PTR: dnsmessage.MustNewName("back.host.test.")}},
+	dnsmessage.TypeCNAME: {&dnsmessage.CNAMEResource{CNAME: dnsmessage.MustNewName("host.test.")}},
+}
+
+// answerName answers one question.
+func answerName(conn net.Conn) {
+	defer conn.Close()
+	head := make([]byte, 2)
+	if _, err := io.ReadFull(conn, head); err != nil {
+		return
+	}
+	b := make([]byte, int(head[0])<<8|int(head[1]))
+	var m dnsmessage.Message
+	if _, err := io.ReadFull(conn, b); err != nil || m.Unpack(b) != nil {
+		return
+	}
+	q := m.Questions[0]
+	m.Response, m.Additionals = true, nil
+	if strings.Contains(q.Name.String(), "none") {
+		m.RCode = dnsmessage.RCodeNameError
+	} else {
+		for _, r := range records[q.Type] {
+			m.Answers = append(m.Answers, dnsmessage.Resource{Header: dnsmessage.ResourceHeader{Name: q.Name, Type: q.Type, Class: q.Class, TTL: 1}, Body: r})
+		}
+	}
+	if b, err := m.Pack(); err == nil {
+		_, _ = conn.Write(append([]byte{byte(len(b) >> 8), byte(len(b))}, b...))
+	}
+}
+
+func TestDNSRecords(t *testing.T) {
+	r := nameServer(t)
+	w := newWorld(t, func(c *module.Config) { c.Resolver = r })
+	for _, c := range [][2]string{
+		{`dns.resolve("host.test.", "A"), dns.resolve("host.test.", "AAAA")`, `{"192.0.2.1", "192.0.2.2"}, {"2001:db8::1"}`},
+		{`#dns.resolve("host.test.")`, `3`},
+		{`dns.resolve("host.test.", "mx"), dns.resolve("host.test.", "NS"), dns.resolve("host.test.", "TXT")`, `{"10 mx.host.test"}, {"ns.host.test"}, {"v=spf1 -all"}`},
+		{`dns.resolve("_http._tcp.host.test.", "SRV"), dns.resolve("192.0.2.7", "PTR"), dns.resolve("host.test.", "CNAME")`, `{"1 2 3 srv.host.test"}, {"back.host.test"}, {"host.test"}`},
+		{`dns.resolve("none.test.", "A")`, `nil, "none.test.: no such host"`},
+	} {
+		w.check(c[0], c[1])
 	}
 }
 
