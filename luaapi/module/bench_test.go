@@ -1,6 +1,7 @@
 package module_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -60,4 +61,29 @@ func BenchmarkJQ(b *testing.B) {
 func BenchmarkHTMLText(b *testing.B) {
 	s := strings.Repeat("<p class=x>Some <b>text</b> &amp; <a href='/x'>a link</a></p>", 1<<20/62)
 	bench(b, len(s), `assert(#html.text((...)) > 1000)`, lua.LString(s))
+}
+
+func BenchmarkSetLoad(b *testing.B) {
+	var list strings.Builder
+	for i := range 200_000 {
+		fmt.Fprintf(&list, "tracker%d.example.com\n", i)
+	}
+	w := newWorld(b)
+	w.file("list", list.String())
+	fn := w.function(b, `assert(#set.load("list") == 200000)`)
+	b.SetBytes(int64(list.Len()))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := w.rt.Call(b.Context(), fn, 0); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkSetDomain(b *testing.B) {
+	bench(b, 0, `s = s or set.new{"example.com"} assert(s:domain("a.b.c.example.com"))`)
+}
+
+func BenchmarkUnsetGlobal(b *testing.B) {
+	bench(b, 0, `return nothing`)
 }

@@ -110,6 +110,7 @@ func TestSet(t *testing.T) {
 		{`set.load("list.txt"):count(), #set.load("list.txt")`, `8, 8`},
 		{`(function() local s, t = set.load("list.txt"), {} for _, n in ipairs{"ads.example", "one.test", "two.test", "six.test", "block.test", "wild.test", "dot.test", "two words", "a.ads.example", "", "example"} do t[n] = s:has(n) or nil end return t end)()`, `{["ads.example"] = true, ["one.test"] = true, ["two.test"] = true, ["six.test"] = true, ["block.test"] = true, ["wild.test"] = true, ["dot.test"] = true, ["two words"] = true}`},
 		{`set.load("list.txt"):domain("X.y.ADS.example."), set.load("list.txt"):domain("badads.example"), set.load("list.txt"):domain("example"), set.load("list.txt"):domain("")`, `"ads.example", nil, nil, nil`},
+		{`set.new{"Ads.Example"}:domain("x.ads.example"), set.new{"Ads.Example"}:has("ads.example")`, `"Ads.Example", false`},
 		{`(set.load("none.txt"))`, `nil`},
 		{`set.has(set.new{1, "x"}, "1"), set.new{}:has("")`, `true, false`},
 		{`set.new{{}}`, `raises item 1 is no string`},

@@ -64,7 +64,7 @@ func (c *client) transport(insecure bool) *http.Transport {
 			IdleConnTimeout:        idleTimeout,
 			MaxResponseHeaderBytes: maxHeader,
 			ForceAttemptHTTP2:      true,
-			TLSClientConfig:        &tls.Config{InsecureSkipVerify: insecure}, //nolint:gosec // only where the script says so
+			TLSClientConfig:        &tls.Config{InsecureSkipVerify: insecure}, // only where the script says so
 		}
 	}
 	return *t
