@@ -126,7 +126,7 @@ func (h *host) request(L *lua.LState, i int, method string) int {
 
 // fill reads the options that all requests have.
 func (h *host) fill(L *lua.LState, o options, c *call) {
-	c.header = http.Header{}
+	c.header = http.Header{"User-Agent": {"moontap"}}
 	c.body = o.str("body")
 	if v := o.get("json"); v != lua.LNil {
 		e := jsonEncoder{L: L, h: h}

@@ -126,7 +126,15 @@ func FuzzJSONDecode(f *testing.F) {
 		f.Add(s)
 	}
 	w := newWorld(f)
-	fn := w.function(f, `local s = ... local v, err = json.decode(s) if err then return nil, err end return json.encode(v)`)
+	fn := w.function(f, `local s = ... local v, err = json.decode(s) 
+		if err then
+			assert(not json.pretty(s) or err:find("is too large"), "pretty takes what decode does not")
+			return nil
+		end
+		local text = json.encode(v)
+		assert(json.encode(json.decode(json.pretty(s))) == text, "pretty changes values")
+		assert(json.encode(json.get(s, "")) == text, "get reads something else")
+		return text`)
 	f.Fuzz(func(t *testing.T, s string) {
 		rets, err := w.rt.Call(t.Context(), fn, 2, lua.LString(s))
 		if err != nil {

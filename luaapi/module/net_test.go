@@ -31,6 +31,9 @@ func origin(t *testing.T) *httptest.Server {
 		w.Header().Add("Set-Cookie", "a=1")
 		w.Header().Add("Set-Cookie", "b=2")
 		w.Header().Set("Content-Type", "text/plain")
+		if agent := r.UserAgent(); agent != "moontap" {
+			w.Header().Set("X-Agent", agent)
+		}
 		w.WriteHeader(http.StatusAccepted)
 		_, _ = io.WriteString(w, strings.Join([]string{r.Method, r.Host, r.Header.Get("Content-Type"), r.Header.Get("X-A"), string(b)}, "|"))
 	})
@@ -56,6 +59,7 @@ func TestHTTP(t *testing.T) {
 	s, w := origin(t), newWorld(t)
 	for _, c := range [][2]string{
 		{`http.get("http://HOST/echo").body`, `"GET|HOST|||"`},
+		{`http.get("http://HOST/echo").headers.x_agent, http.get("http://HOST/echo", {headers = {["user-agent"] = "me"}}).headers.x_agent`, `nil, "me"`},
 		{
 			`(function() local r = http.get("http://HOST/echo") return r.status, r.reason, r.http_version, r.url, r.headers["X-Multi"], r.headers.content_type, r.headers.set_cookie, r.headers.none, r.headers["content-length"] end)()`,
 			`202, "Accepted", "HTTP/1.1", "http://HOST/echo", "1, 2", "text/plain", "a=1", nil, tostring(#"GET|HOST|||")`,
