@@ -1,7 +1,11 @@
 package luaapi
 
 import (
+	"path/filepath"
+
 	lua "github.com/yuin/gopher-lua"
+
+	"moontap/luaapi/module"
 )
 
 // A classID is the place of a class in the table of classes.
@@ -79,4 +83,5 @@ func (in *instance) bind(L *lua.LState) {
 	image := L.NewTable()
 	image.RawSetString("rotate", L.NewFunction(func(L *lua.LState) int { return rotateImage(L, in) }))
 	L.SetGlobal("image", image)
+	module.Open(L, in.rt, module.Config{Dir: filepath.Dir(in.path), Proxy: in.m.cfg.ListenAddr})
 }

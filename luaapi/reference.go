@@ -5,11 +5,12 @@ import (
 	"slices"
 	"strings"
 
+	"moontap/luaapi/module"
 	"moontap/proxy/option"
 )
 
-// Doc returns the documentation of a class, a member ("Request.path"), an event
-// or a function, in plain text. The empty name gives the index. A name in the
+// Doc returns the documentation of a class, a member ("Request.path"), an event,
+// a function, a module or one of its functions ("json.decode"), in plain text. The empty name gives the index. A name in the
 // wrong case gives whatever has it: "request" is the event, then the class. It
 // fails for an unknown name, and suggests one.
 func Doc(name string) (string, error) {
@@ -33,6 +34,12 @@ func Doc(name string) (string, error) {
 	for _, f := range libraryFunctions {
 		if strings.EqualFold(f.name, name) {
 			pages = append(pages, f.text())
+		}
+	}
+	if modules := moduleDoc(name); len(modules) > 0 {
+		pages = append(pages, modules...)
+		if members, err := memberDoc(name); err == nil { // Request.url beside url
+			pages = append(pages, members)
 		}
 	}
 	if len(pages) > 0 {
@@ -103,11 +110,11 @@ func names() []string {
 	for _, f := range slices.Concat(functions, libraryFunctions) {
 		out = append(out, f.name)
 	}
-	return out
+	return append(out, moduleNames()...)
 }
 
 // Names returns the names that Doc takes, for completion: classes, events,
-// functions and qualified members, sorted.
+// functions, modules and qualified members, sorted.
 func Names() []string {
 	var out []string
 	for _, n := range names() {
@@ -123,7 +130,8 @@ func isMember(name string) bool {
 	return slices.ContainsFunc(classes[:], func(c *class) bool {
 		i := c.find(name)
 		return i >= 0 && c.members[i].name == name
-	}) && !slices.ContainsFunc(events[:], func(e eventInfo) bool { return e.name == name })
+	}) && !slices.ContainsFunc(events[:], func(e eventInfo) bool { return e.name == name }) &&
+		!slices.ContainsFunc(module.All(), func(m module.Module) bool { return m.Name == name })
 }
 
 // textWidth is how wide plain documentation is.
@@ -229,6 +237,10 @@ func index() string {
 	for _, f := range slices.Concat(functions, libraryFunctions) {
 		b.WriteString(entry(f.name, firstSentence(f.doc)))
 	}
+	b.WriteString("\nModules: globals, and for require\n")
+	for _, m := range module.All() {
+		b.WriteString(entry(m.Name, firstSentence(m.Doc)))
+	}
 	b.WriteString("\nFields of an addon's table, beside its handlers\n")
 	for _, f := range addonFields {
 		b.WriteString(entry(f.name, f.doc))
@@ -279,6 +291,7 @@ func Markdown() string {
 			fmt.Fprintf(&b, "| `%s`%s | %s |\n", cell(m.signature()), alsoText(m.also), cell(m.doc))
 		}
 	}
+	b.WriteString(modulesMarkdown())
 	return b.String()
 }
 

@@ -36,6 +36,12 @@ func TestDoc(t *testing.T) {
 		{"image.rotate", "image.rotate(bytes, degrees)"},
 		{"SSLCert", "SSLCert.from_pem(text)"},
 		{"ctx.name", "[read-only]"},
+		{"", "Modules: globals, and for require\n  base64 "},
+		{"json", "module json\n"},
+		{"json.null", "json.null: userdata\n"},
+		{"json.decode", "json.decode(text, [{bigint=, drop_null=}]) -> value?, error?\n"},
+		{"url", "module url\n"},
+		{"url", "Request.url: string\n"},
 	} {
 		got, err := luaapi.Doc(c.name)
 		if err != nil || !strings.Contains(got, c.want) {
@@ -53,6 +59,7 @@ func TestDocSuggests(t *testing.T) {
 	for _, c := range []struct{ name, want string }{
 		{"Reqest", `nothing is called "Reqest" (did you mean Request?)`},
 		{"Flow.mach", "did you mean Flow.match?"},
+		{"json.decod", "did you mean json.decode?"},
 		{"xyzzy frobnicate", `nothing is called "xyzzy frobnicate"`},
 	} {
 		if _, err := luaapi.Doc(c.name); err == nil || !strings.Contains(err.Error(), c.want) {
@@ -63,7 +70,7 @@ func TestDocSuggests(t *testing.T) {
 
 func TestMarkdownNamesEverything(t *testing.T) {
 	md := luaapi.Markdown()
-	for _, want := range []string{"## Request\n", "| `method: string` |", "| `response(ctx, flow)` |", "`filters`", "`image.rotate"} {
+	for _, want := range []string{"## Request\n", "| `method: string` |", "| `response(ctx, flow)` |", "`filters`", "`image.rotate", "## json\n", "| `json.null: userdata` |", "| `re.gsub("} {
 		if !strings.Contains(md, want) {
 			t.Errorf("no %q in the reference", want)
 		}
@@ -77,7 +84,7 @@ func TestMarkdownNamesEverything(t *testing.T) {
 
 func TestNames(t *testing.T) {
 	names := strings.Join(luaapi.Names(), " ") + " "
-	for _, want := range []string{"Request ", "Request.path ", "clientconnect ", "request ", "image.rotate "} {
+	for _, want := range []string{"Request ", "Request.path ", "clientconnect ", "request ", "image.rotate ", "url ", "json.decode "} {
 		if !strings.Contains(names, want) {
 			t.Errorf("no %q in the names", want)
 		}

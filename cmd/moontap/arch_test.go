@@ -46,8 +46,9 @@ var mayImport = map[string][]string{
 	"proxy/replay":   {"flowstore/flow", "flowstore", "proxy/hook", "proxy/option", "proxy/command"},
 	"luaapi/pattern": {},
 	"luaapi/runtime": {"luaapi/pattern"},
+	"luaapi/module":  {"flowstore/flow", "luaapi/runtime"}, // flow has the content codings and cookies; runtime lets functions wait
 	"luaapi": {
-		"flowstore/flow", "flowstore/filter", "proxy/hook", "proxy/option", "proxy/command", "luaapi/runtime",
+		"flowstore/flow", "flowstore/filter", "proxy/hook", "proxy/option", "proxy/command", "luaapi/runtime", "luaapi/module",
 	},
 	"tui/theme":  {},
 	"tui/keymap": {},
@@ -66,11 +67,13 @@ var mayImport = map[string][]string{
 // onlyIn fences third-party modules: only these packages may import them.
 var onlyIn = map[string][]string{
 	"github.com/google/martian":   {"proxy", "cmd/moontap/bench"}, // bench measures against bare martian
-	"github.com/yuin/gopher-lua":  {"luaapi", "luaapi/runtime"},
+	"github.com/yuin/gopher-lua":  {"luaapi", "luaapi/runtime", "luaapi/module"},
 	"github.com/rivo/tview":       {"tui", "tui/widget"},
 	"github.com/gdamore/tcell":    {"tui", "tui/theme", "tui/keymap", "tui/widget"},
-	"github.com/klauspost":        {"flowstore/flow", "proxy/ws"}, // content codings; permessage-deflate
-	"github.com/andybalholm":      {"flowstore/flow"},
+	"github.com/klauspost":        {"flowstore/flow", "proxy/ws"},      // content codings; permessage-deflate
+	"github.com/andybalholm":      {"flowstore/flow", "luaapi/module"}, // brotli; cascadia's CSS selectors for html.select
+	"github.com/itchyny":          {"luaapi/module"},                   // gojq for jq, and its strftime for time
+	"golang.org/x/net/html":       {"luaapi/module"},
 	"github.com/goccy/go-yaml":    {"cmd/moontap"},
 	"github.com/fsnotify":         {"luaapi"},
 	"github.com/rogpeppe":         {"cmd/moontap"},
