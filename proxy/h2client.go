@@ -103,6 +103,14 @@ func (s *h2session) enter(cs *clientStream) bool {
 	return true
 }
 
+// isCrowded reports whether there are so many streams that some must be malformed
+// requests, which the library does not count.
+func (s *h2session) isCrowded() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.open) >= 2*maxStreams
+}
+
 func (s *h2session) leave(cs *clientStream) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -134,7 +142,10 @@ func (s *h2session) ServeHTTP(rw http.ResponseWriter, req *http.Request) {
 	if st == nil {
 		return // it was reset before it began
 	}
-	head, _ := st.take()
+	head, ok := st.take()
+	if !ok {
+		return // so was this, and refused
+	}
 	cs := &clientStream{s: s, st: st, h: head, rw: rw, req: req}
 	if !s.enter(cs) {
 		return
@@ -150,13 +161,15 @@ func (s *h2session) headIn(id uint32, h *h2head, end bool) []byte {
 		if st.isEnded() {
 			return nil // the library knows what that means
 		}
-		if err := h.checkTrailer(); err != nil {
-			s.refuse(err)
+		err := h.checkTrailer()
+		st.mu.Lock()
+		defer st.mu.Unlock()
+		if err != nil {
+			st.fault = err
 			return stubInvalid
 		}
-		st.mu.Lock()
-		st.trailer, st.ended = h.header, st.ended || end
-		st.mu.Unlock()
+		st.trailer = h.header
+		st.finish(end)
 		return nil
 	}
 	if id <= s.last {
@@ -170,15 +183,45 @@ func (s *h2session) headIn(id uint32, h *h2head, end bool) []byte {
 		err = errors.New("invalid content-length")
 		fallthrough
 	case err != nil:
-		s.refuse(err)
+		s.refuseRequest(h, end, err)
 		return stubInvalid
 	}
-	s.w.put(id, &h2stream{id: id, heads: []h2head{*h}, ended: end, bare: end})
+	st := &h2stream{id: id, heads: []h2head{*h}, bare: end, counted: length != ""}
+	st.owed, _ = strconv.ParseInt(length, 10, 64)
+	if st.finish(end); st.fault != nil {
+		s.refuseRequest(h, end, st.fault)
+		return stubInvalid
+	}
+	s.w.put(id, st)
 	return appendRequestStub(nil, h.method, id, length)
 }
 
 func (s *h2session) refuse(err error) {
 	s.c.e.log.Warn("malformed HTTP/2 request", "client", s.c.info.Load().Peer, "reason", err)
+}
+
+// refuseRequest deals with a malformed head: the library resets its stream, and it
+// becomes a flow when it says what was wanted.
+func (s *h2session) refuseRequest(h *h2head, end bool, err error) {
+	cs := &clientStream{s: s, st: &h2stream{bare: end}, h: *h, over: true}
+	if h.method == "" || cs.target() == "" || s.isCrowded() || !s.enter(cs) {
+		s.refuse(err)
+		return
+	}
+	go func() { // hooks may take their time
+		defer s.leave(cs)
+		cs.refuse(err)
+	}()
+}
+
+// refuseUnbegun deals with a stream that has ended. If something was wrong with it
+// its request may not have been begun.
+func (s *h2session) refuseUnbegun(st *h2stream) {
+	if err := st.wrong(); err != nil {
+		if h, ok := st.take(); ok {
+			s.refuseRequest(&h, st.isBodyless(), err)
+		}
+	}
 }
 
 // appendRequestStub appends what the library is to see of a request: whether the
@@ -226,7 +269,10 @@ func (s *h2session) wrote(f h2header) {
 		s.away.Store(true)
 		s.c.e.wakeClose()
 	case f.kind == http2.FrameRSTStream, f.flags.Has(http2.FlagDataEndStream) && (f.kind == http2.FrameData || f.kind == http2.FrameHeaders):
-		s.w.drop(f.id)
+		if st := s.w.stream(f.id); st != nil {
+			s.w.drop(f.id)
+			s.refuseUnbegun(st)
+		}
 		if s.c.e.closing.Load() {
 			s.c.e.wakeClose()
 		}

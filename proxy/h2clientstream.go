@@ -49,24 +49,43 @@ func (cs *clientStream) hurry()                  { _ = cs.req.Body.Close() }
 func (cs *clientStream) discard(*exchange) bool  { return true } // the library resets the stream
 func (cs *clientStream) linger()                 {}
 
+// target is what the request is for.
+func (cs *clientStream) target() string {
+	if cs.h.method == http.MethodConnect {
+		return cs.h.authority
+	}
+	return cs.h.path
+}
+
 // incoming is the request.
 func (cs *clientStream) incoming() *incoming {
 	h := &cs.h
 	in := &incoming{frame: h.framing(cs.st.isBodyless()), src: &cs.body, start: time.Now()}
-	in.Method, in.Target, in.Version, in.Header = h.method, h.path, "HTTP/2.0", h.header
+	in.Method, in.Target, in.Version, in.Header = h.method, cs.target(), "HTTP/2.0", h.header
 	if h.method == http.MethodConnect {
-		in.Target, in.frame = h.authority, http1.Framing{} // what comes is for the tunnel
+		in.frame = http1.Framing{} // what comes is for the tunnel
 	}
 	return in
+}
+
+// refuse makes a malformed request, whose stream the library never sees, a flow.
+func (cs *clientStream) refuse(err error) {
+	defer cs.guard()
+	cs.x = newExchange(cs.s.c, cs, cs.incoming())
+	_ = cs.setTarget()
+	cs.x.hideCredentials()
+	cs.x.fail(fmt.Errorf("malformed request: %w", err))
+	cs.x.finish()
 }
 
 // begin starts the exchange, or serves a CONNECT to its end.
 func (cs *clientStream) begin() {
 	in := cs.incoming()
 	cs.body = newH2body(cs.st, cs.req.Body, in.frame)
+	cs.body.why = cs.st.failure
 	x := newExchange(cs.s.c, cs, in)
 	cs.x = x
-	cs.gone = context.AfterFunc(cs.req.Context(), func() { x.abort(errClientGone) })
+	cs.gone = context.AfterFunc(cs.req.Context(), func() { x.abort(cs.st.failure(errClientGone)) })
 	err := cs.setTarget()
 	switch {
 	case cs.h.err != nil:

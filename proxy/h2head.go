@@ -35,9 +35,10 @@ func (h *h2head) add(f hpack.HeaderField) {
 		h.err = errH2tooLarge
 	}
 	switch {
-	case h.err != nil:
+	case errors.Is(h.err, errH2tooLarge):
 	case strings.HasPrefix(f.Name, ":"):
-		h.addPseudo(f)
+		h.addPseudo(f) // also of a malformed head, which then says what was wanted
+	case h.err != nil:
 	case strings.ContainsFunc(f.Name, func(r rune) bool { return 'A' <= r && r <= 'Z' }):
 		h.err = errors.New("header name " + f.Name + " in capitals")
 	case ofConnection(f.Name) || f.Name == "te" && !strings.EqualFold(f.Value, "trailers"):
@@ -66,11 +67,13 @@ func (h *h2head) addPseudo(f hpack.HeaderField) {
 	case ":status":
 		to = &h.status
 	}
-	if h.pseudo++; to == nil || *to != "" || len(h.header) > 0 {
+	h.pseudo++
+	if h.err == nil && (to == nil || *to != "" || len(h.header) > 0) {
 		h.err = errHeadMalformed
-		return
 	}
-	*to = f.Value
+	if to != nil && *to == "" {
+		*to = f.Value
+	}
 }
 
 // ofConnection reports whether a field is about one HTTP/1 connection (RFC 9113,

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -269,7 +270,12 @@ func TestH2MalformedRequests(t *testing.T) {
 			if code := c.expectReset(1); code != http2.ErrCodeProtocol {
 				t.Errorf("code = %v", code)
 			}
-			tp.logged("malformed HTTP/2 request")
+			if name == "no path" || name == "empty path" {
+				tp.logged("malformed HTTP/2 request")
+			} else if f := tp.final(0); f.Error == nil || !strings.HasPrefix(f.Error.Msg, "malformed request: ") ||
+				f.Request.Method != lines[0][len(":method: "):] || f.Request.Authority != "h" || f.Request.Missing {
+				t.Errorf("flow = %+v, error %v", f.Request, f.Error)
+			}
 			c.get(3, "h", "/") // the connection goes on
 			o := s.acceptH2()
 			id, _, _ := o.expectHead()
@@ -278,6 +284,62 @@ func TestH2MalformedRequests(t *testing.T) {
 				t.Errorf("stream %d", id)
 			}
 		})
+	}
+}
+
+// Requests whose bodies are not as long as they say become flows, too, and do not
+// reach the server whole.
+func TestH2WrongLengths(t *testing.T) {
+	for name, body := range map[string]string{"short": "1234", "long": "123456", "none": ""} {
+		t.Run(name, func(t *testing.T) {
+			tp := newTap(t, proxy.Config{}, h2cMode(newServer(t)))
+			c := tp.dialH2()
+			c.headers(1, body == "", ":method: POST", ":scheme: http", ":authority: h", ":path: /", "content-length: 5")
+			if body != "" {
+				c.check(c.fr.WriteData(1, true, []byte(body)))
+			}
+			f := tp.final(0)
+			if f.Error == nil || f.Error.Msg != "malformed request: the body is not as long as content-length says" || f.Request.Method != "POST" {
+				t.Errorf("flow = %+v, error %v", f.Request, f.Error)
+			}
+		})
+	}
+}
+
+func TestH2MalformedTrailers(t *testing.T) {
+	for _, field := range []string{":path: /", "Name: x", "connection: close"} {
+		tp := newTap(t, proxy.Config{}, h2cMode(newServer(t)))
+		c := tp.dialH2()
+		c.headers(1, false, ":method: POST", ":scheme: http", ":authority: h", ":path: /")
+		c.headers(1, true, field)
+		if code := c.expectReset(1); code != http2.ErrCodeProtocol {
+			t.Errorf("%s: code = %v", field, code)
+		}
+		if f := tp.final(0); f.Error == nil || !strings.HasPrefix(f.Error.Msg, "malformed request: ") || f.Request.Method != "POST" {
+			t.Errorf("%s: flow = %+v, error %v", field, f.Request, f.Error)
+		}
+	}
+}
+
+// A client that sends nothing else does not make the proxy hold more and more.
+func TestH2ManyMalformedRequests(t *testing.T) {
+	release := make(chan struct{})
+	var failed atomic.Int32
+	h := &hooks{onError: func(context.Context, *flow.Flow) error {
+		failed.Add(1)
+		<-release
+		return nil
+	}}
+	tp := newTap(t, proxy.Config{Hooks: chain(t, h)})
+	defer close(release)
+	c := tp.dialH2()
+	for id := uint32(1); id < 1201; id += 2 {
+		c.headers(id, true, ":method: GET", ":scheme: http", ":authority: h", ":path: /", "a: b\nc")
+		c.expectReset(id)
+	}
+	tp.logged("malformed HTTP/2 request") // that no hook saw
+	if n := failed.Load(); n > 500 {
+		t.Errorf("%d hooks at a time", n)
 	}
 }
 

@@ -2,7 +2,9 @@ package proxy
 
 import (
 	"errors"
+	"fmt"
 	"io"
+	"net/http"
 	"sync"
 
 	"moontap/flowstore/flow"
@@ -28,7 +30,11 @@ type h2stream struct {
 	fault   error // why the library was made to end it
 	unused  bool  // the peer has done nothing with it: it may be tried again
 	sent    bool  // the request is on its way
+	counted bool  // a client has said how long the body is
+	owed    int64 // how much of that is still to come
 }
+
+var errWrongLength = errors.New("the body is not as long as content-length says")
 
 // push says what goes out instead of the library's next stub.
 func (s *h2stream) push(fields []hpack.HeaderField) {
@@ -66,9 +72,34 @@ func (s *h2stream) take() (h2head, bool) {
 // arrived notes n bytes of the body.
 func (s *h2stream) arrived(n int, end bool) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.avail += int64(n)
+	s.owed -= int64(n)
+	s.finish(end)
+}
+
+// finish notes whether the body has ended, and whether it is as long as it should
+// be. The caller holds mu.
+func (s *h2stream) finish(end bool) {
 	s.ended = s.ended || end
-	s.mu.Unlock()
+	if s.counted && s.fault == nil && (s.owed < 0 || end && s.owed > 0) {
+		s.fault = errWrongLength
+	}
+}
+
+// wrong is what is wrong with what has come.
+func (s *h2stream) wrong() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.fault
+}
+
+// failure is what is wrong with the request, or else err.
+func (s *h2stream) failure(err error) error {
+	if fault := s.wrong(); fault != nil {
+		return &statusError{http.StatusBadRequest, fmt.Errorf("malformed request: %w", fault)}
+	}
+	return err
 }
 
 // ready reports whether a read of the body returns at once.

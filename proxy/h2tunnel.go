@@ -94,7 +94,7 @@ func (cs *clientStream) tunnel(t *tunnel, stream *duplex) {
 	}()
 	go t.serve()
 	_, _ = io.Copy(tunnelWriter{cs}, stream)
-	stream.Close()
+	_ = stream.Close()
 	<-c.ended
 	cs.hurry()
 	<-sent
