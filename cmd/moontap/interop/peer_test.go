@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -115,21 +116,12 @@ func (p *peer) reset() {
 
 // A listener is an origin that a test plays byte by byte.
 type listener struct {
-	*net.TCPListener
-	t    *testing.T
-	addr string
-	tls  *tls.Config // nil without TLS
+	t     *testing.T
+	addr  string
+	peers chan *peer // those that say something
 }
 
-func listen(t *testing.T) *listener {
-	t.Helper()
-	l, err := net.Listen("tcp", originIP+":0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	return &listener{TCPListener: l.(*net.TCPListener), t: t, addr: originName + ":" + port(l.Addr().String())}
-}
+func listen(t *testing.T) *listener { return serve(t, nil) }
 
 // listenTLS is listen with o's certificate.
 func listenTLS(t *testing.T, o *origin) *listener {
@@ -138,27 +130,53 @@ func listenTLS(t *testing.T, o *origin) *listener {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := listen(t)
-	l.tls = &tls.Config{Certificates: []tls.Certificate{cert}}
+	return serve(t, &tls.Config{Certificates: []tls.Certificate{cert}})
+}
+
+// serve takes connections. The proxy makes some only to see the certificate.
+func serve(t *testing.T, config *tls.Config) *listener {
+	t.Helper()
+	tcp, err := net.Listen("tcp", originIP+":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &listener{t: t, addr: originName + ":" + port(tcp.Addr().String()), peers: make(chan *peer, 16)}
+	var running sync.WaitGroup
+	running.Go(func() {
+		for {
+			raw, err := tcp.Accept()
+			if err != nil {
+				return
+			}
+			conn := raw
+			if config != nil {
+				conn = tls.Server(raw, config)
+			}
+			running.Go(func() {
+				if p := newPeer(t, conn, raw); p.speaks() {
+					l.peers <- p
+				}
+			})
+		}
+	})
+	t.Cleanup(running.Wait)
+	t.Cleanup(func() { tcp.Close() })
 	return l
 }
 
-// accept waits for a connection that says something. With TLS the proxy may make
-// others before, to look at the certificate.
+func (p *peer) speaks() bool {
+	_, err := p.br.Peek(1)
+	return err == nil
+}
+
+// accept waits for a connection that says something.
 func (l *listener) accept() *peer {
 	l.t.Helper()
-	_ = l.SetDeadline(time.Now().Add(patience))
-	for {
-		conn, err := l.Accept()
-		if err != nil {
-			l.t.Fatal(err)
-		}
-		if l.tls == nil {
-			return newPeer(l.t, conn, conn)
-		}
-		p := newPeer(l.t, tls.Server(conn, l.tls), conn)
-		if _, err := p.br.Peek(1); err == nil {
-			return p
-		}
+	select {
+	case p := <-l.peers:
+		return p
+	case <-time.After(patience):
+		l.t.Fatal("the proxy does not come")
+		return nil
 	}
 }
