@@ -117,7 +117,7 @@ func TestHeadersAsSent(t *testing.T) {
 		"Content-Length: 2\r\n\r\nok"
 	raw := newRawOrigin(t, answer)
 	args := []string{
-		"-sS", "-i", "--http1.1", "-H", "x-LoWeR: 1", "-H", "X-Dup: a", "-H", "zoo: \tz", "-H", "X-Dup: b",
+		"-sS", "-i", "--http1.1", "-H", "x-LoWeR: 1", "-H", "X-Dup: a", "-H", "zoo: a \tz", "-H", "X-Dup: b",
 		"--path-as-is", "http://" + raw.addr + "/a//b/../c?x=%2F&;y",
 	}
 	direct := run(t, nil, "curl", append([]string{"--noproxy", "*"}, args...)...)

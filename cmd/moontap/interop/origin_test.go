@@ -32,6 +32,7 @@ type origin struct {
 	caFile, certFile, keyFile string
 	plain, secure             string // URLs with its name
 	hold                      chan struct{}
+	seen                      chan string
 	gitRoot                   string
 }
 
@@ -45,7 +46,7 @@ var zipped = func() []byte {
 
 func newOrigin(t *testing.T) *origin {
 	t.Helper()
-	o := &origin{hold: make(chan struct{}), gitRoot: t.TempDir()}
+	o := &origin{hold: make(chan struct{}), seen: make(chan string, 16), gitRoot: t.TempDir()}
 	cert := o.makeCert(t)
 	mux := o.handlers()
 	o.plain = "http://" + originName + ":" + o.serve(t, mux, nil)
@@ -149,6 +150,9 @@ func (o *origin) handlers() http.Handler {
 			Env: []string{"GIT_PROJECT_ROOT=" + o.gitRoot, "GIT_HTTP_EXPORT_ALL=1"},
 		}).ServeHTTP(w, r)
 	})
+	mux.HandleFunc("/endless", o.endless)
+	mux.HandleFunc("/take", o.take)
+	mux.HandleFunc("/break", o.breakOff)
 	mux.HandleFunc("/page", o.page)
 	mux.HandleFunc("/echo", o.echo)
 	return mux

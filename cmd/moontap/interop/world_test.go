@@ -84,6 +84,8 @@ type tap struct {
 	caFile string
 	flows  *output // what it prints
 	log    *output
+	cmd    *exec.Cmd
+	end    func() time.Duration // ends it, once
 }
 
 // output collects what a program prints, and lets a test wait for a part of it.
@@ -147,23 +149,27 @@ func startTap(t *testing.T, o *origin, args ...string) *tap {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { stop(t, cmd, x.log) })
+	x.cmd, x.end = cmd, sync.OnceValue(func() time.Duration { return stop(t, cmd, x.log) })
+	t.Cleanup(func() { x.end() })
 	x.addr = x.log.wait(t, `listening on (127\.0\.0\.1:\d+)`)[1]
 	return x
 }
 
-// stop ends moontap as a user would and checks that it was well until then.
-func stop(t *testing.T, cmd *exec.Cmd, log *output) {
+// stop ends moontap as a user would and checks that it was well until then. It
+// returns how long that took.
+func stop(t *testing.T, cmd *exec.Cmd, log *output) time.Duration {
 	t.Helper()
 	_ = cmd.Process.Signal(os.Interrupt)
 	begun := time.Now()
 	err := cmd.Wait()
-	if took := time.Since(begun); took > 5*time.Second {
+	took := time.Since(begun)
+	if took > 5*time.Second {
 		t.Errorf("moontap took %v to end", took)
 	}
 	if text := log.String(); err != nil || strings.Contains(text, "DATA RACE") || strings.Contains(text, "internal error") {
 		t.Errorf("moontap ended with %v and said:\n%s", err, text)
 	}
+	return took
 }
 
 func writeFile(t *testing.T, path, text string) {
