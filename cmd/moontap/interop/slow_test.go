@@ -32,8 +32,10 @@ func TestSlowClients(t *testing.T) {
 			c := &http.Client{Transport: &http.Transport{}, Timeout: patience}
 			served(t, c, url+"/hello")
 			before := x.descriptors()
-			args := append([]string{"-u", url+tt.path, "-c", fmt.Sprint(connections), "-r", fmt.Sprint(connections),
-				"-i", "1", "-l", "4", "-p", "5"}, tt.args...)
+			args := append([]string{
+				"-u", url + tt.path, "-c", fmt.Sprint(connections), "-r", fmt.Sprint(connections),
+				"-i", "1", "-l", "4", "-p", "5",
+			}, tt.args...)
 			out := newOutput()
 			cmd := exec.CommandContext(t.Context(), slow, args...)
 			cmd.Stdout, cmd.Stderr = out, out
