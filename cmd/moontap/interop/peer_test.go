@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"io"
 	"net"
 	"os"
@@ -102,7 +103,7 @@ func (p *peer) head() string {
 func (p *peer) rest() string {
 	p.t.Helper()
 	b, err := io.ReadAll(p.br)
-	if ne, ok := err.(net.Error); ok && ne.Timeout() {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
 		p.t.Fatalf("the connection stays open after %q", b)
 	}
 	return string(b)

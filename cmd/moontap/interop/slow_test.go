@@ -12,6 +12,7 @@ import (
 // TestSlowClients: hundreds of clients that send or read next to nothing take
 // nothing from the others, and leave nothing behind.
 func TestSlowClients(t *testing.T) {
+	t.Parallel()
 	slow := needProgram(t, "slowhttptest", "apt-get install slowhttptest")
 	needNames(t)
 	const connections = 300
@@ -31,8 +32,10 @@ func TestSlowClients(t *testing.T) {
 			c := &http.Client{Transport: &http.Transport{}, Timeout: patience}
 			served(t, c, url+"/hello")
 			before := x.descriptors()
-			args := append(tt.args, "-u", url+tt.path, "-c", fmt.Sprint(connections), "-r", fmt.Sprint(connections),
-				"-i", "1", "-l", "4", "-p", "5")
+			args := append([]string{
+				"-u", url + tt.path, "-c", fmt.Sprint(connections), "-r", fmt.Sprint(connections),
+				"-i", "1", "-l", "4", "-p", "5",
+			}, tt.args...)
 			out := newOutput()
 			cmd := exec.CommandContext(t.Context(), slow, args...)
 			cmd.Stdout, cmd.Stderr = out, out
