@@ -59,11 +59,14 @@ func (r *recorder) grow() {
 		return
 	}
 	want := max(512, 2*n)
+	if n >= largeAlloc && 4*n >= r.limit {
+		want = max(want, r.limit) // fewer copies
+	}
 	if r.known >= 0 {
-		want = max(1, min(r.known, max(firstAlloc, want)))
 		if n >= largeAlloc {
-			want = max(1, min(r.known, r.limit)) // no more copies
+			want = r.limit
 		}
+		want = max(1, min(r.known, max(firstAlloc, want)))
 		if want <= n {
 			want = n + 1 // only to see the end
 		}

@@ -178,3 +178,5 @@ func openFiles(pid int) int {
 	entries, _ := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
 	return len(entries)
 }
+
+func mb(n int64) float64 { return float64(n) / (1 << 20) }

@@ -1,7 +1,8 @@
 // Bench measures moontap beside bare martian and mitmproxy and prints tables.
 //
 //	go run ./cmd/moontap/bench                 everything
-//	go run ./cmd/moontap/bench -only proxy     one part: proxy, h2, tls, idle, memory, console, file
+//	go run ./cmd/moontap/bench -only proxy     one part: proxy, h2, tls, idle, stream, memory,
+//	                                           console, file
 //
 // It builds moontap, starts its own origin and load on loopback, and takes the
 // CPU time of each proxy from its own process, so that the figures hold on a
@@ -39,7 +40,7 @@ func main() {
 		return
 	}
 	var c config
-	flag.StringVar(&c.only, "only", "", "run one part: proxy, h2, tls, idle, memory, console or file")
+	flag.StringVar(&c.only, "only", "", "run one part: proxy, h2, tls, idle, stream, memory, console or file")
 	flag.IntVar(&c.conns, "conns", 64, "keep-alive connections")
 	flag.IntVar(&c.rounds, "rounds", 5, "interleaved rounds; the median is shown")
 	flag.DurationVar(&c.duration, "duration", 3*time.Second, "measured time of each round, after a second of warm-up")
@@ -66,7 +67,7 @@ func run(c *config) error {
 	parts := []struct {
 		name string
 		run  func(*config) error
-	}{{"proxy", benchProxies}, {"h2", benchH2}, {"tls", benchHandshakes}, {"idle", benchIdle}, {"memory", benchMemory}, {"console", benchConsole}, {"file", benchFile}}
+	}{{"proxy", benchProxies}, {"h2", benchH2}, {"tls", benchHandshakes}, {"idle", benchIdle}, {"stream", benchStream}, {"memory", benchMemory}, {"console", benchConsole}, {"file", benchFile}}
 	for _, p := range parts {
 		if c.only != "" && c.only != p.name {
 			continue
