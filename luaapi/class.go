@@ -187,6 +187,16 @@ func (c *class) label() string {
 		return "flow.response"
 	case "Error":
 		return "flow.error"
+	case "WebSocket":
+		return "flow.websocket"
+	case "Messages":
+		return "flow.messages"
+	case "StreamMessage":
+		return "message"
+	case "ClientHello":
+		return "hello"
+	case "TLSData", "ServerData":
+		return "data"
 	}
 	return strings.ToLower(c.name)
 }

@@ -29,6 +29,12 @@ const (
 	classClientDisconnection
 	classServerConnection
 	classSSLCert
+	classClientHello
+	classTLSData
+	classServerData
+	classWebSocket
+	classMessages
+	classStreamMessage
 	classCount
 )
 
@@ -51,6 +57,12 @@ var classes = [classCount]*class{
 	classClientDisconnection: disconnectClass(),
 	classServerConnection:    serverConnClass(),
 	classSSLCert:             certClass(),
+	classClientHello:         helloClass(),
+	classTLSData:             tlsDataClass(),
+	classServerData:          serverDataClass(),
+	classWebSocket:           webSocketClass(),
+	classMessages:            messagesClass(),
+	classStreamMessage:       streamMessageClass(),
 }
 
 // bind makes the metatables and the globals of a state.

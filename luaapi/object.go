@@ -34,6 +34,7 @@ type flowObj struct {
 	scope    scope
 	dirty    uint8
 	killed   bool         // by this handler
+	hold     bool         // this handler wants it held
 	room     *responseObj // where to put the response; nil: on the heap
 	req      flow.Request // f's, which request shows
 	request  *requestObj  // nil until somebody looks at it
@@ -47,6 +48,8 @@ type flowParts struct {
 	client   *connObj
 	server   *connObj
 	metadata *lua.LUserData
+	before   []flow.StreamMessage // with last: the messages before it
+	last     *messageObj          // the message that a handler got, nil for others
 }
 
 // newFlow makes the object for a copy of f.
