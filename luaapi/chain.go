@@ -26,6 +26,7 @@ var chainEntries = []struct {
 		evWebSocketStart, evWebSocketEnd, evTCPStart, evTCPEnd, evUDPStart, evUDPEnd,
 	}},
 	{"lua messages", func(c caller) any { return messages{c} }, []event{evWebSocketMessage, evTCPMessage, evUDPMessage}},
+	{"lua DNS", func(c caller) any { return questions{c} }, []event{evDNSRequest, evDNSResponse, evDNSError}},
 	{"lua servers", func(c caller) any { return servers{c} }, []event{
 		evServerConnect, evServerConnected, evServerConnectError, evServerDisconnected,
 	}},
@@ -203,6 +204,24 @@ func (c messages) StreamMessage(ctx context.Context, f *flow.Flow, m *flow.Strea
 		}
 	}
 	return nil
+}
+
+// questions are the events of DNS.
+type questions struct{ caller }
+
+// DNSRequest implements hook.DNSHook.
+func (c questions) DNSRequest(ctx context.Context, f *flow.Flow) error {
+	return c.onFlow(ctx, evDNSRequest, f)
+}
+
+// DNSResponse implements hook.DNSHook.
+func (c questions) DNSResponse(ctx context.Context, f *flow.Flow) error {
+	return c.onFlow(ctx, evDNSResponse, f)
+}
+
+// DNSError implements hook.DNSHook.
+func (c questions) DNSError(ctx context.Context, f *flow.Flow) error {
+	return c.onFlow(ctx, evDNSError, f)
 }
 
 // servers are the events of connections to servers.

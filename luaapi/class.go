@@ -193,6 +193,8 @@ func (c *class) label() string {
 		return "flow.messages"
 	case "StreamMessage":
 		return "message"
+	case "DNSMessage":
+		return "DNS message"
 	case "ClientHello":
 		return "hello"
 	case "TLSData", "ServerData":

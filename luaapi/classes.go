@@ -35,6 +35,7 @@ const (
 	classWebSocket
 	classMessages
 	classStreamMessage
+	classDNSMessage
 	classCount
 )
 
@@ -63,6 +64,7 @@ var classes = [classCount]*class{
 	classWebSocket:           webSocketClass(),
 	classMessages:            messagesClass(),
 	classStreamMessage:       streamMessageClass(),
+	classDNSMessage:          dnsMessageClass(),
 }
 
 // bind makes the metatables and the globals of a state.

@@ -38,6 +38,9 @@ const (
 	evUDPStart
 	evUDPMessage
 	evUDPEnd
+	evDNSRequest
+	evDNSResponse
+	evDNSError
 	evServerDisconnected
 	evClientDisconnect
 	evDone
@@ -94,6 +97,9 @@ var events = [eventCount]eventInfo{
 	evUDPStart:             {"udp_start", nil, "(ctx, flow)", stageMayHold, "As tcp_start, for UDP."},
 	evUDPMessage:           {"udp_message", nil, "(ctx, flow, message)", stageMayHold, "As tcp_message, for a datagram."},
 	evUDPEnd:               {"udp_end", nil, "(ctx, flow)", stageOver, "As tcp_end, for UDP."},
+	evDNSRequest:           {"dns_request", nil, "(ctx, flow)", stageMayHold, "A DNS question was received. flow.request is a DNSMessage; its methods answer and fail answer without a server."},
+	evDNSResponse:          {"dns_response", nil, "(ctx, flow)", stageMayHold, "A DNS question was answered and the answer not passed on yet. flow.response is a DNSMessage."},
+	evDNSError:             {"dns_error", nil, "(ctx, flow)", stageOver, "A DNS question got no answer: flow.error says why. Only comment, marked and metadata of the flow can still be changed."},
 	evServerDisconnected:   {"server_disconnected", nil, "(ctx, data)", stagePlain, "A connection to a server ended. data is a ServerData."},
 	evClientDisconnect:     {"clientdisconnect", []string{"client_disconnected"}, "(ctx, disc)", stagePlain, "A client's connection ended. disc is a ClientDisconnection."},
 	evDone:                 {"done", nil, "(ctx)", stagePlain, "Called once, after any other event, when the script is unloaded or replaced and when the program ends."},

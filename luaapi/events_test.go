@@ -57,6 +57,9 @@ func TestFlowEvents(t *testing.T) {
 		{"tcp_end", func(w *world) error { w.hooks.StreamEnd(t.Context(), tcp); return nil }},
 		{"udp_start", func(w *world) error { return w.hooks.StreamStart(t.Context(), udp) }},
 		{"udp_message", func(w *world) error { return w.hooks.StreamMessage(t.Context(), udp, &udp.Stream.Messages[0]) }},
+		{"dns_request", func(w *world) error { return w.hooks.DNSRequest(t.Context(), dnsFlow()) }},
+		{"dns_response", func(w *world) error { return w.hooks.DNSResponse(t.Context(), dnsFlow()) }},
+		{"dns_error", func(w *world) error { w.hooks.DNSError(t.Context(), dnsFlow()); return nil }},
 		{"udp_end", func(w *world) error { w.hooks.StreamEnd(t.Context(), udp); return nil }},
 	} {
 		w := newWorld(t)

@@ -40,6 +40,9 @@ func (o *flowObj) summary() string {
 }
 
 func (o *flowObj) requestValue() lua.LValue {
+	if o.f.DNS != nil {
+		return o.dnsValue(o.f.DNS.Request)
+	}
 	q := o.requestObject()
 	if q == nil {
 		return lua.LNil
@@ -49,11 +52,14 @@ func (o *flowObj) requestValue() lua.LValue {
 
 func flowLinks() []member {
 	return []member{
-		prop("request", "Request", "The request.",
+		prop("request", "Request", "The request; a DNSMessage in a DNS flow, nil in TCP and UDP flows.",
 			func(_ *lua.LState, o *flowObj) lua.LValue { return o.requestValue() },
 			func(L *lua.LState, o *flowObj, v lua.LValue) { o.assignRequest(L, v) }),
-		prop("response", "Response?", "The response, nil while there is none. Assigning one in a request handler answers without asking the server.",
+		prop("response", "Response?", "The response, nil while there is none. Assigning one in a request handler answers without asking the server. A DNSMessage, which cannot be assigned, in a DNS flow.",
 			func(_ *lua.LState, o *flowObj) lua.LValue {
+				if o.f.DNS != nil {
+					return o.dnsValue(o.f.DNS.Response)
+				}
 				if o.response == nil {
 					return lua.LNil
 				}
@@ -119,6 +125,9 @@ func (o *flowObj) assignRequest(L *lua.LState, v lua.LValue) {
 }
 
 func (o *flowObj) assignResponse(L *lua.LState, v lua.LValue) {
+	if o.f.DNS != nil {
+		L.RaiseError("the response of a DNS flow is made by flow.request:answer(…) or flow.request:fail()")
+	}
 	if v == lua.LNil {
 		o.edit(L, dirtyResponse)
 		o.setResponse(nil)

@@ -22,6 +22,7 @@ const (
 	dirtyResponse
 	dirtyNote
 	dirtyState // killed, backup
+	dirtyDNS   // the answer
 )
 
 // A flowObj is a flow as Lua sees it: a private copy, which lives as long as the
@@ -94,6 +95,7 @@ func (p *passing) giveBack() {
 // stay the same.
 func (o *flowObj) load(f *flow.Flow) {
 	o.f = *f
+	o.f.DNS = copyDNS(f.DNS)
 	if f.Request != nil {
 		o.req = *f.Request
 	}
@@ -186,6 +188,9 @@ func (o *flowObj) writeBack(f *flow.Flow) {
 	}
 	if o.dirty&dirtyState != 0 {
 		f.Backup, f.Error = o.f.Backup, o.f.Error
+	}
+	if o.dirty&dirtyDNS != 0 && f.DNS != nil {
+		f.DNS.Response = copyDNS(o.f.DNS).Response
 	}
 }
 
