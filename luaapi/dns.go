@@ -71,7 +71,7 @@ func (d *dnsObj) answer(L *lua.LState) int {
 
 // fail is the method of that name.
 func (d *dnsObj) fail(L *lua.LState) int {
-	want := strings.ToUpper(L.OptString(2, flow.DNSRCode(flow.DNSServFail).String()))
+	want := strings.ToUpper(L.OptString(2, flow.DNSServFail.String()))
 	for code := range flow.DNSRCode(maxRCode + 1) {
 		if code.String() == want {
 			d.answerWith(L, d.m.Fail(code))

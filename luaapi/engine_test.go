@@ -81,7 +81,7 @@ func client(t *testing.T, addr string) *http.Client {
 // get returns the response for url, whose body it has read.
 func get(t *testing.T, c *http.Client, url string) (*http.Response, string) {
 	t.Helper()
-	res, err := c.Get(url) //nolint:noctx // the client has a time limit
+	res, err := c.Get(url)
 	must(t, err)
 	defer res.Body.Close()
 	b, err := io.ReadAll(res.Body)
@@ -178,7 +178,7 @@ func TestEngineTLSFailed(t *testing.T) {
 	w, addr := engine(t, `function tls_failed_client(ctx, data) ctx.log("distrusted for " .. data.sni) end`, "regular")
 	c := client(t, addr)
 	c.Transport.(*http.Transport).TLSClientConfig = &tls.Config{ServerName: "a.example"}
-	if _, err := c.Get(origin(t, true).URL); err == nil { //nolint:noctx // the client has a time limit
+	if _, err := c.Get(origin(t, true).URL); err == nil {
 		t.Error("a client trusts an unknown CA")
 	}
 	w.log.wait(t, "distrusted for a.example")
@@ -189,7 +189,7 @@ func TestEngineConnectIsRefused(t *testing.T) {
 		assert(flow.request.method == "CONNECT")
 		if flow.request.host == "secret.test" then flow.response = Response{ status = 403, body = "not there" } end
 	end`, "regular")
-	if _, err := client(t, addr).Get("https://secret.test/"); err == nil || !strings.Contains(err.Error(), "Forbidden") { //nolint:noctx // the client has a time limit
+	if _, err := client(t, addr).Get("https://secret.test/"); err == nil || !strings.Contains(err.Error(), "Forbidden") {
 		t.Errorf("error %v; want Forbidden", err)
 	}
 	if _, body := get(t, client(t, addr), origin(t, true).URL); !strings.HasPrefix(body, "host ") {
@@ -252,7 +252,7 @@ func TestEngineWebSocket(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
 	defer l.Close()
-	conn, err := net.Dial("tcp", addr) //nolint:noctx // on the loopback
+	conn, err := net.Dial("tcp", addr)
 	c := newEnd(t, conn, err)
 	c.send([]byte("GET http://" + l.Addr().String() + "/ HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
 		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"))
@@ -298,7 +298,7 @@ func TestEngineTCP(t *testing.T) {
 		function tcp_start(ctx, flow) ctx.log("start " .. flow.type) end
 		function tcp_message(ctx, flow, m) m.content = m.content:reverse() end
 		function tcp_end(ctx, flow) ctx.log("end " .. #flow.messages) end`, "reverse:tcp://"+l.Addr().String())
-	conn, err := net.Dial("tcp", addr) //nolint:noctx // on the loopback
+	conn, err := net.Dial("tcp", addr)
 	c := newEnd(t, conn, err)
 	c.send([]byte("\x00abc"))
 	conn, err = l.Accept()

@@ -42,7 +42,7 @@ func (o *flowObj) takeLast(m *flow.StreamMessage) *messageObj {
 func (o *flowObj) whole() *flow.Flow {
 	if p := o.parts; p != nil && p.last != nil {
 		s := *o.f.Stream
-		s.Messages = append(p.before, *p.last.m) // it is clipped
+		s.Messages = slices.Concat(p.before, []flow.StreamMessage{*p.last.m})
 		o.f.Stream = &s
 	}
 	return &o.f
