@@ -22,10 +22,8 @@ var chainEntries = []struct {
 	{"lua response heads", func(c caller) any { return responseHeads{c} }, []event{evResponseHeaders}},
 	{"lua ends", func(c caller) any { return ends{c} }, []event{evRequestEnd, evResponseEnd}},
 	{"lua tunnels", func(c caller) any { return tunnels{c} }, []event{evHTTPConnect}},
-	{"lua streams", func(c caller) any { return streams{c} }, []event{
-		evWebSocketStart, evWebSocketEnd, evTCPStart, evTCPEnd, evUDPStart, evUDPEnd,
-	}},
-	{"lua messages", func(c caller) any { return messages{c} }, []event{evWebSocketMessage, evTCPMessage, evUDPMessage}},
+	{"lua streams", func(c caller) any { return streams{c} }, []event{evWebSocketStart, evWebSocketEnd, evTCPStart, evTCPEnd}},
+	{"lua messages", func(c caller) any { return messages{c} }, []event{evWebSocketMessage, evTCPMessage}},
 	{"lua DNS", func(c caller) any { return questions{c} }, []event{evDNSRequest, evDNSResponse, evDNSError}},
 	{"lua servers", func(c caller) any { return servers{c} }, []event{
 		evServerConnect, evServerConnected, evServerConnectError, evServerDisconnected,
@@ -167,12 +165,13 @@ func (c tunnels) HTTPConnect(ctx context.Context, f *flow.Flow) error {
 	return c.onFlow(ctx, evHTTPConnect, f)
 }
 
-// streamEvents are the events of flows of messages, those of WebSockets under
-// their HTTP flows.
-var streamEvents = map[flow.Kind]struct{ start, message, end event }{
-	flow.KindHTTP: {evWebSocketStart, evWebSocketMessage, evWebSocketEnd},
-	flow.KindTCP:  {evTCPStart, evTCPMessage, evTCPEnd},
-	flow.KindUDP:  {evUDPStart, evUDPMessage, evUDPEnd},
+// ofStream chooses between the events of WebSockets, which are under their HTTP
+// flows, and those of TCP.
+func ofStream(f *flow.Flow, webSocket, tcp event) event {
+	if f.Kind == flow.KindHTTP {
+		return webSocket
+	}
+	return tcp
 }
 
 // streams are the beginnings and ends of flows of messages.
@@ -180,24 +179,24 @@ type streams struct{ caller }
 
 // StreamStart implements hook.StreamStartHook.
 func (c streams) StreamStart(ctx context.Context, f *flow.Flow) error {
-	return c.onFlow(ctx, streamEvents[f.Kind].start, f)
+	return c.onFlow(ctx, ofStream(f, evWebSocketStart, evTCPStart), f)
 }
 
 // StreamEnd implements hook.StreamEndHook.
 func (c streams) StreamEnd(ctx context.Context, f *flow.Flow) error {
-	return c.onFlow(ctx, streamEvents[f.Kind].end, f)
+	return c.onFlow(ctx, ofStream(f, evWebSocketEnd, evTCPEnd), f)
 }
 
 type messages struct{ caller }
 
 // WantMessage implements hook.StreamWantHook.
 func (c messages) WantMessage(f *flow.Flow) bool {
-	return c.wants(streamEvents[f.Kind].message, f)
+	return c.wants(ofStream(f, evWebSocketMessage, evTCPMessage), f)
 }
 
 // StreamMessage implements hook.StreamMessageHook.
 func (c messages) StreamMessage(ctx context.Context, f *flow.Flow, m *flow.StreamMessage) error {
-	e := streamEvents[f.Kind].message
+	e := ofStream(f, evWebSocketMessage, evTCPMessage)
 	for _, a := range c.m.lists.Load()[e] {
 		if err := a.onMessage(ctx, e, f, m); err != nil {
 			return err

@@ -35,9 +35,6 @@ const (
 	evTCPStart
 	evTCPMessage
 	evTCPEnd
-	evUDPStart
-	evUDPMessage
-	evUDPEnd
 	evDNSRequest
 	evDNSResponse
 	evDNSError
@@ -76,7 +73,7 @@ var events = [eventCount]eventInfo{
 	evTLSEstablishedClient: {"tls_established_client", nil, "(ctx, data)", stagePlain, "A TLS handshake with a client is done. data is a TLSData."},
 	evTLSFailedClient:      {"tls_failed_client", nil, "(ctx, data)", stagePlain, "A TLS handshake with a client failed, often because it does not trust the proxy's certificate: data.error says why. data is a TLSData."},
 	evHTTPConnect:          {"http_connect", nil, "(ctx, flow)", stagePlain, "A CONNECT request was received and not answered yet. Assigning flow.response one that is not 2xx refuses the tunnel; changing flow.request.host or port leads it elsewhere. The flow is shown to nobody unless it fails."},
-	evRequestHeaders:       {"requestheaders", nil, "(ctx, flow)", stageMayHold, "The head of a request was received; its body is still to come. Changes go to the server, and request handlers see them."},
+	evRequestHeaders:       {"requestheaders", nil, "(ctx, flow)", stageMayHold, "The head of a request was received; its body is still to come. Changes go to the server, and request handlers see them; assigning flow.response answers without the server."},
 	evRequest:              {"request", nil, "(ctx, flow)", stageMayHold, "A request was received. Changes go to the server; assigning flow.response answers without it."},
 	evServerConnect:        {"server_connect", nil, "(ctx, data)", stagePlain, "A connection to a server is about to be made. data is a ServerData; assigning data.server.address connects elsewhere."},
 	evServerConnected:      {"server_connected", nil, "(ctx, data)", stagePlain, "A connection to a server was made, its TLS handshake included. data is a ServerData."},
@@ -94,9 +91,6 @@ var events = [eventCount]eventInfo{
 	evTCPStart:             {"tcp_start", nil, "(ctx, flow)", stageMayHold, "A connection that is neither HTTP nor TLS to be looked into begins to be passed on."},
 	evTCPMessage:           {"tcp_message", nil, "(ctx, flow, message)", stageMayHold, "Bytes of a TCP flow were received and not passed on yet. message is a StreamMessage, the last of flow.messages; it can be changed and dropped. Where one ends and the next begins is up to the network."},
 	evTCPEnd:               {"tcp_end", nil, "(ctx, flow)", stageOver, "A TCP flow ended; flow.error says what broke, if anything did. Only comment, marked and metadata of the flow can still be changed."},
-	evUDPStart:             {"udp_start", nil, "(ctx, flow)", stageMayHold, "As tcp_start, for UDP."},
-	evUDPMessage:           {"udp_message", nil, "(ctx, flow, message)", stageMayHold, "As tcp_message, for a datagram."},
-	evUDPEnd:               {"udp_end", nil, "(ctx, flow)", stageOver, "As tcp_end, for UDP."},
 	evDNSRequest:           {"dns_request", nil, "(ctx, flow)", stageMayHold, "A DNS question was received. flow.request is a DNSMessage; its methods answer and fail answer without a server."},
 	evDNSResponse:          {"dns_response", nil, "(ctx, flow)", stageMayHold, "A DNS question was answered and the answer not passed on yet. flow.response is a DNSMessage."},
 	evDNSError:             {"dns_error", nil, "(ctx, flow)", stageOver, "A DNS question got no answer: flow.error says why. Only comment, marked and metadata of the flow can still be changed."},

@@ -39,7 +39,7 @@ func TestFlowEvents(t *testing.T) {
 	plain := func(kind flow.Kind) *flow.Flow {
 		return &flow.Flow{ID: flow.NewID(), Kind: kind, Stream: &flow.Stream{Messages: make([]flow.StreamMessage, 1)}}
 	}
-	tcp, udp, web := plain(flow.KindTCP), plain(flow.KindUDP), socketFlow("hello")
+	tcp, web := plain(flow.KindTCP), socketFlow("hello")
 	for _, c := range []struct {
 		event string
 		run   func(w *world) error
@@ -55,12 +55,9 @@ func TestFlowEvents(t *testing.T) {
 		{"tcp_start", func(w *world) error { return w.hooks.StreamStart(t.Context(), tcp) }},
 		{"tcp_message", func(w *world) error { return w.hooks.StreamMessage(t.Context(), tcp, &tcp.Stream.Messages[0]) }},
 		{"tcp_end", func(w *world) error { w.hooks.StreamEnd(t.Context(), tcp); return nil }},
-		{"udp_start", func(w *world) error { return w.hooks.StreamStart(t.Context(), udp) }},
-		{"udp_message", func(w *world) error { return w.hooks.StreamMessage(t.Context(), udp, &udp.Stream.Messages[0]) }},
 		{"dns_request", func(w *world) error { return w.hooks.DNSRequest(t.Context(), dnsFlow()) }},
 		{"dns_response", func(w *world) error { return w.hooks.DNSResponse(t.Context(), dnsFlow()) }},
 		{"dns_error", func(w *world) error { w.hooks.DNSError(t.Context(), dnsFlow()); return nil }},
-		{"udp_end", func(w *world) error { w.hooks.StreamEnd(t.Context(), udp); return nil }},
 	} {
 		w := newWorld(t)
 		w.load(t, allHandlers())

@@ -93,7 +93,7 @@ func flowStream() []member {
 			}, nil),
 		prop("messages", "Messages?", "The messages of a WebSocket, a TCP or a UDP flow; nil for other flows.",
 			func(_ *lua.LState, o *flowObj) lua.LValue { return o.messagesValue() }, nil),
-		method("inject", "(to_client, data, [is_text]) -> true | nil, error", "Sends a message in a WebSocket, TCP or UDP flow in progress: to its client with true, else to its server. A WebSocket sends it as text if is_text says so; by default, if it is UTF-8. Message handlers see it too, with injected true. Returns nil and the reason when that is not possible.", func(L *lua.LState, o *flowObj) int {
+		method("inject", "(to_client, data, [is_text]) -> true | nil, error", "Sends a message in a WebSocket or TCP flow in progress: to its client with true, else to its server. A WebSocket sends it as text if is_text says so; by default, if it is UTF-8. Message handlers see it too, with injected true. Returns nil and the reason when that is not possible.", func(L *lua.LState, o *flowObj) int {
 			return o.inject(L)
 		}),
 	}
@@ -204,7 +204,7 @@ func messageProp(name, typ, doc string, get func(x *messageObj) lua.LValue) memb
 func streamMessageClass() *class {
 	return newClass(class{
 		name:    "StreamMessage",
-		doc:     "A message of a WebSocket, of a TCP or of a UDP flow. The handler that gets it may change it; otherwise it can only be read. tostring gives its content.",
+		doc:     "A message of a WebSocket or of a raw flow. The handler that gets it may change it; otherwise it can only be read. tostring gives its content.",
 		members: append(messageContents(), messageProps()...),
 		meta: map[string]lua.LGFunction{
 			"__eq": func(L *lua.LState) int {
