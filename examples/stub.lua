@@ -1,5 +1,5 @@
--- stub.lua: has a handler for every event and logs which one was called.
--- A place to start from.
+-- stub.lua: has a handler for each event of a plain exchange and logs which one
+-- was called. A place to start from; `moontap doc` lists all events.
 --
 -- Try it:
 --   moontap -s "examples/stub.lua one two"

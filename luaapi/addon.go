@@ -84,41 +84,69 @@ func (a *addon) onFlow(ctx context.Context, e event, f *flow.Flow) error {
 // handle is onFlow in an instance whose gate was entered.
 func (a *addon) handle(ctx context.Context, in *instance, e event, f *flow.Flow) error {
 	defer in.gate.leave()
-	if e == evRequest && f.Replay == flow.ReplayRequest && in.replays.has(f.ID) {
+	if (e == evRequest || e == evRequestHeaders) && f.Replay == flow.ReplayRequest && in.replays.has(f.ID) {
 		return nil
 	}
 	out, _, err := in.onFlow(ctx, e, f, 0)
+	return a.settle(in, e, f, out, err)
+}
+
+// settle does what follows from a handler for f.
+func (a *addon) settle(in *instance, e event, f *flow.Flow, out fate, err error) error {
 	if err != nil {
 		a.report(in, e, f, err)
 	}
 	switch {
 	case out.killed:
 		return fmt.Errorf("addon %s: %w", in.name, hook.ErrKill)
-	case out.held && a.m.cfg.Hold != nil:
+	case out.held && a.m.cfg.Hold != nil && events[e].stage == stageMayHold:
 		a.m.cfg.Hold(f.ID)
 	}
 	return nil
 }
 
-// onConn runs the handler of clientconnect or clientdisconnect.
-func (a *addon) onConn(ctx context.Context, e event, c *flow.ClientConn) error {
+// onMessage is onFlow for a handler that gets a message of f.
+func (a *addon) onMessage(ctx context.Context, e event, f *flow.Flow, m *flow.StreamMessage) error {
+	in := a.enter(e, f)
+	if in == nil {
+		return nil
+	}
+	defer in.gate.leave()
+	out, err := in.onMessage(ctx, e, f, m)
+	return a.settle(in, e, f, out, err)
+}
+
+// An argument is what a handler gets that is not about a flow.
+type argument interface {
+	runtime.Ended
+	value() lua.LValue
+	// finish makes the changes effective that the handler has made and reports
+	// whether it killed the connection. It is not called for a handler that was
+	// abandoned, which may still use the argument.
+	finish() (killed bool)
+}
+
+// onArgument runs the handler of e with what argument makes.
+func (a *addon) onArgument(ctx context.Context, e event, argument func(*instance) argument) error {
 	in := a.enter(e, nil)
 	if in == nil {
 		return nil
 	}
 	defer in.gate.leave()
-	conn := in.newConn(c, nil)
-	arg := &conn.ud
-	if e == evClientDisconnect {
-		arg = &lua.LUserData{Value: &disconnectObj{conn}, Metatable: in.meta[classClientDisconnection]}
-	}
-	if _, err := in.call(ctx, e, 0, arg, in); err != nil {
+	arg := argument(in)
+	_, err := in.call(ctx, e, 0, arg.value(), arg)
+	if err != nil {
 		a.report(in, e, nil, err)
 	}
-	if conn.killed.Load() {
+	if !gone(err) && arg.finish() {
 		return fmt.Errorf("addon %s: %w", in.name, hook.ErrKill)
 	}
 	return nil
+}
+
+// gone reports whether err says that the handler may still be running.
+func gone(err error) bool {
+	return err != nil && (errors.Is(err, runtime.ErrAbandoned) || errors.Is(err, runtime.ErrClosed))
 }
 
 func (a *addon) report(in *instance, e event, f *flow.Flow, err error) {
@@ -294,69 +322,4 @@ func (l *limiter) allow(name string) bool {
 		return false
 	}
 	return true
-}
-
-// chainEntry is what the hook chain sees of a Manager.
-type chainEntry struct{ m *Manager }
-
-// onFlow runs the handlers of e until one kills f.
-func (c chainEntry) onFlow(ctx context.Context, e event, f *flow.Flow) error {
-	for _, a := range c.m.lists.Load()[e] {
-		if err := a.onFlow(ctx, e, f); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// onConn runs the handlers of e until one closes the connection.
-func (c chainEntry) onConn(ctx context.Context, e event, conn *flow.ClientConn) error {
-	for _, a := range c.m.lists.Load()[e] {
-		if err := a.onConn(ctx, e, conn); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// Request implements hook.RequestHook.
-func (c chainEntry) Request(ctx context.Context, f *flow.Flow) error {
-	return c.onFlow(ctx, evRequest, f)
-}
-
-// Response implements hook.ResponseHook.
-func (c chainEntry) Response(ctx context.Context, f *flow.Flow) error {
-	return c.onFlow(ctx, evResponse, f)
-}
-
-// Error implements hook.ErrorHook.
-func (c chainEntry) Error(ctx context.Context, f *flow.Flow) error {
-	return c.onFlow(ctx, evError, f)
-}
-
-// ClientConnect implements hook.ClientConnectHook.
-func (c chainEntry) ClientConnect(ctx context.Context, conn *flow.ClientConn) error {
-	return c.onConn(ctx, evClientConnect, conn)
-}
-
-// ClientDisconnect implements hook.ClientDisconnectHook.
-func (c chainEntry) ClientDisconnect(ctx context.Context, conn *flow.ClientConn) error {
-	return c.onConn(ctx, evClientDisconnect, conn)
-}
-
-// WantBody implements hook.BodyHook: a script sees whole bodies, unless its
-// filter rules the flow out at the head.
-func (c chainEntry) WantBody(f *flow.Flow) bool {
-	e := evRequest
-	if f.Response != nil {
-		e = evResponse
-	}
-	for _, a := range c.m.lists.Load()[e] {
-		if in := a.current.Load(); in != nil {
-			if flt := in.hooks.filter[e]; flt.NeedsBody() || in.handles(e, f) {
-				return true
-			}
-		}
-	}
-	return false
 }

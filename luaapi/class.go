@@ -187,6 +187,18 @@ func (c *class) label() string {
 		return "flow.response"
 	case "Error":
 		return "flow.error"
+	case "WebSocket":
+		return "flow.websocket"
+	case "Messages":
+		return "flow.messages"
+	case "StreamMessage":
+		return "message"
+	case "DNSMessage":
+		return "DNS message"
+	case "ClientHello":
+		return "hello"
+	case "TLSData", "ServerData":
+		return "data"
 	}
 	return strings.ToLower(c.name)
 }

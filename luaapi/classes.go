@@ -29,6 +29,13 @@ const (
 	classClientDisconnection
 	classServerConnection
 	classSSLCert
+	classClientHello
+	classTLSData
+	classServerData
+	classWebSocket
+	classMessages
+	classStreamMessage
+	classDNSMessage
 	classCount
 )
 
@@ -51,6 +58,13 @@ var classes = [classCount]*class{
 	classClientDisconnection: disconnectClass(),
 	classServerConnection:    serverConnClass(),
 	classSSLCert:             certClass(),
+	classClientHello:         helloClass(),
+	classTLSData:             tlsDataClass(),
+	classServerData:          serverDataClass(),
+	classWebSocket:           webSocketClass(),
+	classMessages:            messagesClass(),
+	classStreamMessage:       streamMessageClass(),
+	classDNSMessage:          dnsMessageClass(),
 }
 
 // bind makes the metatables and the globals of a state.

@@ -19,8 +19,14 @@ type connObj struct {
 	in     *instance
 	client *flow.ClientConn
 	server *flow.ServerConn
-	killed atomic.Bool // by the script
+	killed atomic.Bool    // by the script
+	ahead  *serverDataObj // what server_connect is about, nil for others
 }
+
+// value, finish and Ended implement argument, for clientconnect.
+func (o *connObj) value() lua.LValue { return &o.ud }
+func (o *connObj) finish() bool      { return o.killed.Load() }
+func (o *connObj) Ended()            { o.in.Ended() }
 
 func (in *instance) newConn(c *flow.ClientConn, s *flow.ServerConn) *connObj {
 	o := &connObj{in: in, client: c, server: s}
@@ -45,8 +51,11 @@ func (o *connObj) info() connInfo {
 	if c := o.client; c != nil {
 		return connInfo{c.ID, c.Peer, c.Peer, c.Local, c.Start, c.TLSSetup, c.End(), c.TLS, c.Err(), c.Requests()}
 	}
-	s := o.server
-	return connInfo{s.ID, s.Addr, s.Peer, s.Local, s.Start, s.TLSSetup, s.End(), s.TLS, s.Err(), s.Requests()}
+	s, addr := o.server, o.server.Addr
+	if o.ahead != nil {
+		addr = o.ahead.d.Addr
+	}
+	return connInfo{s.ID, addr, s.Peer, s.Local, s.Start, s.TLSSetup, s.End(), s.TLS, s.Err(), s.Requests()}
 }
 
 func splitAddr(addr string) (host string, port int) {
@@ -153,7 +162,9 @@ func serverConnClass() *class {
 		name: "ServerConnection",
 		doc:  "A connection from the proxy to a server. tostring gives \"host:port\".",
 		members: slices.Concat([]member{
-			connProp("address", addressType, "The address that was asked for.", func(L *lua.LState, _ *connObj, c connInfo) lua.LValue { return address(L, c.address) }),
+			prop("address", addressType, "The address that was asked for. In server_connect assigning \"host:port\", or a table of both, connects elsewhere.",
+				func(L *lua.LState, o *connObj) lua.LValue { return address(L, o.info().address) },
+				func(L *lua.LState, o *connObj, v lua.LValue) { o.lead(L, v) }),
 			connProp("host", "string", "The host that was asked for.", func(_ *lua.LState, _ *connObj, c connInfo) lua.LValue {
 				host, _ := splitAddr(c.address)
 				return lua.LString(host)
@@ -185,7 +196,21 @@ func serverConnClass() *class {
 }
 
 // A disconnectObj is the argument of clientdisconnect.
-type disconnectObj struct{ conn *connObj }
+type disconnectObj struct {
+	ud   lua.LUserData
+	conn *connObj
+}
+
+func (in *instance) newDisconnect(c *flow.ClientConn) *disconnectObj {
+	d := &disconnectObj{conn: in.newConn(c, nil)}
+	d.ud = lua.LUserData{Value: d, Metatable: in.meta[classClientDisconnection]}
+	return d
+}
+
+// value, finish and Ended implement argument.
+func (d *disconnectObj) value() lua.LValue { return &d.ud }
+func (d *disconnectObj) finish() bool      { return false }
+func (d *disconnectObj) Ended()            { d.conn.in.Ended() }
 
 func disconnectClass() *class {
 	return newClass(class{

@@ -128,7 +128,7 @@ func (in *instance) store(L *lua.LState) Store {
 }
 
 func duplicateFlow(L *lua.LState, in *instance) int {
-	c := argFlow(L, 2).f.Copy()
+	c := argFlow(L, 2).whole().Copy()
 	if in.m.cfg.Store != nil {
 		in.m.cfg.Store.Add(c.Clone())
 	}

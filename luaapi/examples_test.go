@@ -3,6 +3,7 @@ package luaapi_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"image"
 	"image/color"
 	"image/gif"
@@ -15,6 +16,7 @@ import (
 
 	"moontap/flowstore/flow"
 	"moontap/luaapi"
+	"moontap/proxy/hook"
 )
 
 func example(name string) string { return "../examples/" + name }
@@ -257,6 +259,44 @@ func TestExampleFlowbasic(t *testing.T) {
 	lines := w.log.all()
 	if len(lines) != 2 || !strings.HasPrefix(lines[0], "INFO 2 example.com") || !strings.HasPrefix(lines[1], "INFO 1 other.test") {
 		t.Errorf("log = %q", lines)
+	}
+}
+
+func TestExampleWebSocket(t *testing.T) {
+	var sent string
+	w := newWorld(t, func(c *luaapi.Config) {
+		c.Inject = func(_ flow.ID, _ bool, data []byte, _ bool) error { sent = string(data); return nil }
+	})
+	w.loadExample(t, "websocket.lua secret")
+	f := socketFlow("hello")
+	must(t, w.hooks.StreamStart(t.Context(), f))
+	kept := w.say(t, f)
+	dropped := w.say(t, socketFlow("hello", "<a secret"))
+	w.hooks.StreamEnd(t.Context(), f)
+	if sent == "" || kept.Dropped || !dropped.Dropped {
+		t.Errorf("sent %q, dropped %v %v", sent, kept.Dropped, dropped.Dropped)
+	}
+	for _, want := range []string{"example.com >> hello", "example.com << a secret", "closed after 1 messages"} {
+		if !w.log.has(want) {
+			t.Errorf("log %q; want %q", w.log.all(), want)
+		}
+	}
+}
+
+func TestExampleTLSPassthrough(t *testing.T) {
+	w := newWorld(t)
+	w.loadExample(t, "tls_passthrough.lua")
+	greet := func(name string) bool {
+		h := &hook.ClientHello{Client: &flow.ClientConn{}, SNI: name}
+		must(t, w.hooks.TLSClientHello(t.Context(), h))
+		return h.Ignore
+	}
+	if greet("a.example") {
+		t.Error("passed through before anything failed")
+	}
+	w.hooks.TLSFailed(t.Context(), &hook.TLSData{Client: &flow.ClientConn{}, SNI: "a.example", Err: errors.New("unknown authority")})
+	if !greet("a.example") || greet("b.example") || greet("") {
+		t.Errorf("log %q", w.log.all())
 	}
 }
 

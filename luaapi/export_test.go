@@ -39,3 +39,12 @@ var (
 	ShellSplit = shellSplit
 	ShellQuote = shellQuote
 )
+
+// EventNames lists the events.
+func EventNames() []string {
+	var out []string
+	for _, e := range events {
+		out = append(out, e.name)
+	}
+	return out
+}

@@ -15,7 +15,7 @@ func filterClass() *class {
 		doc:  "A compiled filter expression, made by ctx.filter.",
 		members: []member{
 			method("match", "(flow) -> boolean", "Reports whether the filter selects a flow.", func(L *lua.LState, x *filterObj) int {
-				L.Push(lua.LBool(x.f.Match(&argFlow(L, 2).f)))
+				L.Push(lua.LBool(x.f.Match(argFlow(L, 2).whole())))
 				return 1
 			}),
 		},

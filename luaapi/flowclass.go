@@ -17,7 +17,7 @@ func flowClass() *class {
 		name: "Flow",
 		doc: "One exchange: a request with its response or error. A handler may change it; afterwards it can only be read, as it was when the handler returned. " +
 			"Flows are equal (==) when they have the same id.",
-		members: slices.Concat(flowLinks(), flowNotes(), flowState(), flowMethods()),
+		members: slices.Concat(flowLinks(), flowNotes(), flowState(), flowMethods(), flowStream()),
 		meta: map[string]lua.LGFunction{
 			"__eq": func(L *lua.LState) int {
 				L.Push(lua.LBool(argFlow(L, 1).f.ID == argFlow(L, 2).f.ID))
@@ -40,6 +40,9 @@ func (o *flowObj) summary() string {
 }
 
 func (o *flowObj) requestValue() lua.LValue {
+	if o.f.DNS != nil {
+		return o.dnsValue(o.f.DNS.Request)
+	}
 	q := o.requestObject()
 	if q == nil {
 		return lua.LNil
@@ -49,11 +52,14 @@ func (o *flowObj) requestValue() lua.LValue {
 
 func flowLinks() []member {
 	return []member{
-		prop("request", "Request", "The request.",
+		prop("request", "Request", "The request; a DNSMessage in a DNS flow, nil in TCP and UDP flows.",
 			func(_ *lua.LState, o *flowObj) lua.LValue { return o.requestValue() },
 			func(L *lua.LState, o *flowObj, v lua.LValue) { o.assignRequest(L, v) }),
-		prop("response", "Response?", "The response, nil while there is none. Assigning one in a request handler answers without asking the server.",
+		prop("response", "Response?", "The response, nil while there is none. Assigning one in a request handler answers without asking the server. A DNSMessage, which cannot be assigned, in a DNS flow.",
 			func(_ *lua.LState, o *flowObj) lua.LValue {
+				if o.f.DNS != nil {
+					return o.dnsValue(o.f.DNS.Response)
+				}
 				if o.response == nil {
 					return lua.LNil
 				}
@@ -119,6 +125,9 @@ func (o *flowObj) assignRequest(L *lua.LState, v lua.LValue) {
 }
 
 func (o *flowObj) assignResponse(L *lua.LState, v lua.LValue) {
+	if o.f.DNS != nil {
+		L.RaiseError("the response of a DNS flow is made by flow.request:answer(…) or flow.request:fail()")
+	}
 	if v == lua.LNil {
 		o.edit(L, dirtyResponse)
 		o.setResponse(nil)
@@ -208,11 +217,11 @@ func flowState() []member {
 func flowMethods() []member {
 	return []member{
 		method("copy", "() -> Flow", "Returns a copy with an id of its own, which is not in the list of flows.", func(L *lua.LState, o *flowObj) int {
-			L.Push(&o.in.newFlow(o.f.Copy(), scopeCopy).ud)
+			L.Push(&o.in.newFlow(o.whole().Copy(), scopeCopy).ud)
 			return 1
 		}),
 		method("match", "(filter) -> boolean", "Reports whether a filter, given as an expression or by ctx.filter, selects the flow. nil selects every flow; a bad expression raises.", func(L *lua.LState, o *flowObj) int {
-			L.Push(lua.LBool(argFilter(L, 2).Match(&o.f)))
+			L.Push(lua.LBool(argFilter(L, 2).Match(o.whole())))
 			return 1
 		}),
 		method("modified", "() -> boolean", "Reports whether a backup is kept.", func(L *lua.LState, o *flowObj) int {
@@ -221,7 +230,7 @@ func flowMethods() []member {
 		}),
 		method("backup", "()", "Keeps the flow as it is now, unless something is kept already.", func(L *lua.LState, o *flowObj) int {
 			o.edit(L, dirtyState)
-			o.f.KeepBackup()
+			o.whole().KeepBackup()
 			return 0
 		}),
 		method("revert", "()", "Brings back what backup kept and drops it.", func(L *lua.LState, o *flowObj) int {
@@ -286,7 +295,7 @@ func (o *flowObj) kill(L *lua.LState) {
 	switch {
 	case o.scope == scopeHandler && o.in.live:
 		o.edit(L, dirtyState)
-		o.killed, o.f.Held = true, false
+		o.killed, o.hold, o.f.Held = true, false, false
 		o.f.Error = &flow.Error{Msg: flow.KilledMessage, Time: time.Now()}
 	case o.in.live && o.in.m.cfg.Kill != nil && o.in.m.cfg.Kill(o.f.ID):
 	default:
@@ -298,7 +307,7 @@ func (o *flowObj) intercept(L *lua.LState) {
 	switch {
 	case o.scope == scopeHandler && o.in.live:
 		o.edit(L, 0)
-		o.f.Held = true
+		o.hold, o.f.Held = true, true
 	case o.in.live && o.in.m.cfg.Hold != nil && o.in.m.cfg.Hold(o.f.ID):
 	default:
 		o.in.log.Debug("intercept: flow is not in progress", "addon", o.in.name)
@@ -309,7 +318,7 @@ func (o *flowObj) resume(L *lua.LState) {
 	switch {
 	case o.scope == scopeHandler && o.in.live:
 		o.edit(L, 0)
-		o.f.Held = false
+		o.hold, o.f.Held = false, false
 	case o.in.live && o.in.m.cfg.Resume != nil && o.in.m.cfg.Resume(o.f.ID):
 	default:
 		o.in.log.Debug("resume: flow is not held", "addon", o.in.name)

@@ -37,7 +37,7 @@ func errorClass() *class {
 				return 1
 			}),
 			method("copy", "() -> Error", "Returns a copy.", func(L *lua.LState, e *errorObj) int {
-				c := &errorObj{flow: e.flow.in.newFlow(&e.flow.f, scopeCopy)}
+				c := &errorObj{flow: e.flow.in.newFlow(e.flow.whole(), scopeCopy)}
 				c.ud = lua.LUserData{Value: c, Metatable: e.flow.in.meta[classError]}
 				L.Push(&c.ud)
 				return 1

@@ -283,6 +283,11 @@ func (in *instance) handles(e event, f *flow.Flow) bool {
 // call runs the handler of e, if there is one, with ctx and arg, if that is not
 // nil. ended is told of its end.
 func (in *instance) call(ctx context.Context, e event, nret int, arg lua.LValue, ended runtime.Ended) ([]lua.LValue, error) {
+	return in.callWith(ctx, e, nret, ended, arg, nil)
+}
+
+// callWith is call with two arguments, of which the last may be nil.
+func (in *instance) callWith(ctx context.Context, e event, nret int, ended runtime.Ended, arg, also lua.LValue) ([]lua.LValue, error) {
 	c := runtime.Call{Fn: in.hooks.fn[e], NRet: nret, Budget: in.hooks.budget, Ended: ended}
 	if c.Fn == nil {
 		return nil, nil
@@ -290,13 +295,13 @@ func (in *instance) call(ctx context.Context, e event, nret int, arg lua.LValue,
 	if e == evStart || e == evDone {
 		c.Budget = loadBudget
 	}
-	args := [...]lua.LValue{in.hooks.table, &in.ctx.ud, arg}
-	first, end := 1, 3
+	args := [...]lua.LValue{in.hooks.table, &in.ctx.ud, arg, also}
+	first, end := 1, 4
 	if in.hooks.self[e] {
 		first = 0
 	}
-	if arg == nil {
-		end = 2
+	for args[end-1] == nil {
+		end--
 	}
 	return in.rt.Run(ctx, c, args[first:end]...)
 }
@@ -317,15 +322,31 @@ func (in *instance) onFlow(ctx context.Context, e event, f *flow.Flow, nret int)
 		o = &lent.flowObj
 	}
 	rets, err = in.call(ctx, e, nret, &o.ud, o)
-	if err != nil && (errors.Is(err, runtime.ErrAbandoned) || errors.Is(err, runtime.ErrClosed)) {
+	if gone(err) {
 		return fate{}, nil, err
 	}
+	if events[e].stage == stageOver {
+		o.dirty &= dirtyNote
+	}
 	o.writeBack(f)
-	out = fate{o.killed, o.f.Held}
+	out = fate{o.killed, o.hold}
 	if lent != nil {
 		lent.giveBack()
 	}
 	return out, rets, err
+}
+
+// onMessage is onFlow for the message that m is, the last of f.
+func (in *instance) onMessage(ctx context.Context, e event, f *flow.Flow, m *flow.StreamMessage) (fate, error) {
+	o := in.newFlow(f, scopeHandler)
+	last := o.takeLast(m)
+	_, err := in.callWith(ctx, e, 0, o, &o.ud, &last.ud)
+	if gone(err) {
+		return fate{}, err
+	}
+	o.writeBack(f)
+	m.Content, m.Dropped = last.m.Content, last.m.Dropped
+	return fate{o.killed, o.hold}, err
 }
 
 // close runs nothing more of the script.

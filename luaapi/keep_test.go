@@ -112,7 +112,7 @@ func TestObjectsThatAreTaken(t *testing.T) {
 	taken := map[string]bool{
 		"response": true, // it does
 		"request":  false, "headers": false, "trailers": false, "query": false, "form": false, "cookies": false,
-		"path_components": false, "httpversion": false, // copied
+		"path_components": false, "httpversion": false, "address": false, // copied
 	}
 	for _, c := range classes {
 		for _, m := range c.members {

@@ -41,13 +41,17 @@ type Config struct {
 	Context  context.Context
 	Options  *option.Set       // whose option scripts, if there is one, names the addons
 	Commands *command.Registry // gets the command script.run
-	Hooks    *hook.Chain       // gets one entry, "lua", for all addons
+	Hooks    *hook.Chain       // gets entries that begin with "lua", for all addons
 	Store    Store
 	// Replay sends a flow again and returns when it is finished.
 	Replay func(ctx context.Context, f *flow.Flow) error
 	// Kill ends a flow in progress, Hold has one held when its present hooks are
 	// done, Resume lets a held one go. They report whether there was one.
 	Kill, Hold, Resume func(id flow.ID) bool
+	// Inject sends a message in a flow of messages in progress, to its client or
+	// its server, as text where a WebSocket tells. It takes data over and does not
+	// block.
+	Inject func(id flow.ID, toClient bool, data []byte, text bool) error
 	// Shutdown ends the program in an orderly way. It must not block.
 	Shutdown    func()
 	Log         *slog.Logger
@@ -86,9 +90,7 @@ func NewManager(cfg Config) *Manager {
 	m.ctx, m.cancel = context.WithCancel(cfg.Context)
 	m.lists.Store(new(addonLists))
 	if cfg.Hooks != nil {
-		if err := cfg.Hooks.Add("lua", chainEntry{m}); err != nil {
-			cfg.Log.Error("no addon will run: " + err.Error())
-		}
+		m.enterChain()
 	}
 	if cfg.Commands != nil {
 		if err := cfg.Commands.Add(m.runCommand()); err != nil {
@@ -194,6 +196,7 @@ func (m *Manager) relist() {
 		}
 	}
 	m.lists.Store(&l)
+	m.restIdle(&l)
 }
 
 // drainTime is how long the handlers of a replaced or removed script may take.

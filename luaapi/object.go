@@ -22,6 +22,7 @@ const (
 	dirtyResponse
 	dirtyNote
 	dirtyState // killed, backup
+	dirtyDNS   // the answer
 )
 
 // A flowObj is a flow as Lua sees it: a private copy, which lives as long as the
@@ -34,6 +35,7 @@ type flowObj struct {
 	scope    scope
 	dirty    uint8
 	killed   bool         // by this handler
+	hold     bool         // this handler wants it held
 	room     *responseObj // where to put the response; nil: on the heap
 	req      flow.Request // f's, which request shows
 	request  *requestObj  // nil until somebody looks at it
@@ -47,6 +49,8 @@ type flowParts struct {
 	client   *connObj
 	server   *connObj
 	metadata *lua.LUserData
+	before   []flow.StreamMessage // with last: the messages before it
+	last     *messageObj          // the message that a handler got, nil for others
 }
 
 // newFlow makes the object for a copy of f.
@@ -91,6 +95,7 @@ func (p *passing) giveBack() {
 // stay the same.
 func (o *flowObj) load(f *flow.Flow) {
 	o.f = *f
+	o.f.DNS = copyDNS(f.DNS)
 	if f.Request != nil {
 		o.req = *f.Request
 	}
@@ -183,6 +188,9 @@ func (o *flowObj) writeBack(f *flow.Flow) {
 	}
 	if o.dirty&dirtyState != 0 {
 		f.Backup, f.Error = o.f.Backup, o.f.Error
+	}
+	if o.dirty&dirtyDNS != 0 && f.DNS != nil {
+		f.DNS.Response = copyDNS(o.f.DNS).Response
 	}
 }
 

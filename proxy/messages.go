@@ -47,7 +47,8 @@ func (e *Engine) converse(ctx context.Context, f *flow.Flow, set *Settings, abor
 }
 
 // start runs the hooks for the beginning and publishes the flow. send writes a
-// message that was injected to the server, or with toClient to the client.
+// message that was injected to the server, or with toClient to the client. When it
+// fails, end has to follow all the same.
 func (c *conversation) start(send func(toClient bool, m *flow.StreamMessage) error) error {
 	for i := range c.lanes {
 		c.lanes[i].send = send
@@ -55,14 +56,18 @@ func (c *conversation) start(send func(toClient bool, m *flow.StreamMessage) err
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.update()
+	c.register() // before the hooks: they may inject, which waits for c.mu
 	if err := c.e.cfg.Hooks.StreamStart(c.ctx, c.f); err != nil {
 		return err
 	}
 	c.publish()
+	return nil
+}
+
+func (c *conversation) register() {
 	c.e.mu.Lock()
 	defer c.e.mu.Unlock()
 	c.e.conversations[c.f.ID] = c
-	return nil
 }
 
 // end runs the hooks for the end, after fail has said what broke, if anything

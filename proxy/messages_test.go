@@ -219,6 +219,7 @@ func TestInject(t *testing.T) {
 	inject(true, "\x00to the client", false)
 	c.expectMessage(ws.Binary, 0, "\x00to the client")
 	inject(true, "drop", true)
+	tp.wait("told of the dropped message", func(f *flow.Flow) bool { return f.Stream != nil && strings.Contains(talk(f), "drop dropped") })
 	c.say(up.send(t, lorem+"again")) // what it refers to is where it was
 	up.expect(o, lorem+"again")
 	o.tell(down.send(t, lorem))

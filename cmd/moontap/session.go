@@ -238,7 +238,7 @@ func (s *session) start(ctx context.Context, interactive bool) error {
 		Context: ctx,
 		Options: s.opts, Commands: s.cmds, Hooks: s.hooks, Store: s.store,
 		Replay: s.replay.Replay, Kill: s.front.Kill,
-		Hold: s.intercept.Hold, Resume: s.intercept.Resume,
+		Hold: s.intercept.Hold, Resume: s.intercept.Resume, Inject: s.config.Inject,
 		Shutdown: func() { s.shutdown(nil) },
 		Log:      s.log, Version: version(), ListenAddr: s.front.addr, Mode: luaMode, Interactive: interactive,
 	})
