@@ -191,6 +191,7 @@ var bindings = []struct{ name, lua string }{
 		c:del("First")
 		assert(h:has("first") and not c:has("first") and c ~= h and c == c:copy())
 		assert(tostring(Headers{ A = "b" }) == "A: b\r\n")
+		assert(tostring(Headers{ z = "1", y = "2", x = "3", b = "4", a = "5" }) == "z: 1\r\ny: 2\r\nx: 3\r\nb: 4\r\na: 5\r\n")
 		flow.response.headers = { A = "b" }
 		assert(#flow.response.headers == 1 and h.a == "b")`},
 	{"odict", `

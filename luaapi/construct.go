@@ -112,11 +112,11 @@ func fill(L *lua.LState, ud *lua.LUserData, fields *lua.LTable, first ...string)
 	for _, name := range last {
 		order[name] = true
 	}
-	fields.ForEach(func(k, v lua.LValue) {
+	for k, v := fields.Next(lua.LNil); k != lua.LNil; k, v = fields.Next(k) {
 		if name, ok := scalar(k); ok && !order[name] {
 			L.SetField(ud, name, v)
 		}
-	})
+	}
 	for _, name := range last {
 		put(name)
 	}

@@ -239,11 +239,12 @@ func tableFields(L *lua.LState, t *lua.LTable, take func(*lua.LState, lua.LValue
 		}
 		put(pair.RawGetInt(1), pair.RawGetInt(2))
 	}
-	t.ForEach(func(k, v lua.LValue) {
+	// In the order in which they were written; that of ForEach is random.
+	for k, v := t.Next(lua.LNil); k != lua.LNil; k, v = t.Next(k) {
 		if _, isIndex := k.(lua.LNumber); !isIndex {
 			put(k, v)
 		}
-	})
+	}
 	return h
 }
 
