@@ -19,6 +19,7 @@ import (
 	"log"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -29,7 +30,17 @@ import (
 	"moontap/proxy/option"
 )
 
-func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+func main() {
+	ballast := make([]byte, ballastSize)
+	status := run(os.Args[1:], os.Stdout, os.Stderr)
+	runtime.KeepAlive(ballast)
+	os.Exit(status)
+}
+
+// ballastSize is that of a block that is never touched, so that it takes no
+// memory, but which the garbage collector counts: with a small heap it would run
+// for every few megabytes of garbage, which busy traffic makes in milliseconds.
+const ballastSize = 32 << 20
 
 // errSilent ends the program with status 1 when everything has been said.
 var errSilent = errors.New("failed")

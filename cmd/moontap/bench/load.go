@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -25,8 +26,15 @@ type load struct {
 	pace   float64 // requests a second over all connections; 0 as fast as possible
 	limit  int64   // stop after so many requests; 0 never
 
-	done atomic.Int64
+	done  atomic.Int64
+	other atomic.Bool // send the path otherPath instead
 }
+
+// The paths that are asked for.
+const (
+	loadPath  = "/api/v1/items?page=1"
+	otherPath = "/api/v2/items?page=1"
+)
 
 // run sends until ctx ends or the limit is reached.
 func (l *load) run(ctx context.Context) error {
@@ -52,6 +60,7 @@ func (l *load) worker(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	other := bytes.Replace(head, []byte(loadPath), []byte(otherPath), 1)
 	stop := context.AfterFunc(ctx, func() { c.Close() })
 	defer stop()
 	defer c.Close()
@@ -66,7 +75,11 @@ func (l *load) worker(ctx context.Context) error {
 			next = next.Add(pause)
 			time.Sleep(time.Until(next))
 		}
-		if _, err := c.Write(head); err != nil {
+		what := head
+		if l.other.Load() {
+			what = other
+		}
+		if _, err := c.Write(what); err != nil {
 			return err
 		}
 		if err := skipReply(br); err != nil {
@@ -86,7 +99,7 @@ func (l *load) dial(ctx context.Context) (net.Conn, []byte, error) {
 		return nil, nil, err
 	}
 	if !l.tls {
-		return c, fmt.Appendf(nil, requestHead, "http://"+l.target+"/api/v1/items?page=1", l.target), nil
+		return c, fmt.Appendf(nil, requestHead, "http://"+l.target+loadPath, l.target), nil
 	}
 	if _, err := fmt.Fprintf(c, "CONNECT %s HTTP/1.1\r\nHost: %s\r\n\r\n", l.target, l.target); err != nil {
 		return nil, nil, err
@@ -98,5 +111,5 @@ func (l *load) dial(ctx context.Context) (net.Conn, []byte, error) {
 	if err := t.HandshakeContext(ctx); err != nil {
 		return nil, nil, err
 	}
-	return t, fmt.Appendf(nil, requestHead, "/api/v1/items?page=1", l.target), nil
+	return t, fmt.Appendf(nil, requestHead, loadPath, l.target), nil
 }

@@ -78,7 +78,7 @@ func benchProxies(c *config) error {
 		return err
 	}
 	printProxies(c, rows)
-	return nil
+	return c.benchAddon(o)
 }
 
 // haproxy is the floor in C, for plain HTTP.
@@ -142,10 +142,8 @@ func printProxies(c *config, rows []*scenario) {
 	ratio := func(a, b int) float64 {
 		return pairs(rows[a], rows[b], func(x, y sample) float64 { return float64(x.cpu) / float64(y.cpu) })
 	}
-	lua := pairs(rows[2], rows[1], func(x, y sample) float64 { return micros(x.cpu - y.cpu) })
 	fmt.Printf("\nCPU per request beside bare martian: http %.2f (target 0.85, %s), https %.2f (target 0.95, %s)\n",
 		ratio(1, 0), verdict(ratio(1, 0) <= 0.85), ratio(4, 3), verdict(ratio(4, 3) <= 0.95))
-	fmt.Printf("add_header.lua costs %.1f µs more (target 5, %s)\n", lua, verdict(lua <= 5))
 	if len(rows) > 7 && strings.HasPrefix(rows[6].name, "mitmdump") {
 		faster := func(x, y sample) float64 { return x.rps / y.rps }
 		a, b := pairs(rows[1], rows[6], faster), pairs(rows[2], rows[7], faster)
