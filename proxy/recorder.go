@@ -52,7 +52,8 @@ const (
 	largeAlloc = 1 << 20
 )
 
-// grow makes room: at once for a small body of known size, else by doubling.
+// grow makes room: at once for a small body of known size, else by doubling, and
+// from largeAlloc on in one step where the size is known or the limit is near.
 func (r *recorder) grow() {
 	n := int64(len(r.buf))
 	if n < int64(cap(r.buf)) {
