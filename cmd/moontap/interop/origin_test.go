@@ -134,6 +134,8 @@ func (o *origin) handlers() http.Handler {
 	})
 	mux.HandleFunc("/trailers", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Trailer", "X-Declared")
+		// without a length: after so many bytes curl may stop reading
+		_ = http.NewResponseController(w).Flush()
 		_, _ = io.WriteString(w, "body\n")
 		w.Header().Set("X-Declared", "one")
 		w.Header().Set(http.TrailerPrefix+"X-Surprise", "two")
